@@ -1,0 +1,61 @@
+# Two commands set everything up: `make demo` and `make test`. Both make .venv on first use and reuse it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONSTRAINED := -c constraints.txt
+# The data that others published, for the demo and for the tests that need it (see CONTRIBUTING.md).
+R_AVST_DATA ?= $(abspath $(wildcard ../shared/data))
+export R_AVST_DATA
+export OMP_NUM_THREADS := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+ANNOTATIONS := $(if $(R_AVST_DATA),--annotations $(R_AVST_DATA)/r_avst/xml_test_QA.json)
+UNAV := $(if $(R_AVST_DATA),--unav $(R_AVST_DATA)/unav100/unav100_annotations.json)
+METRIC_FILES := $(wildcard metrics/avst_metrics/*.py metrics/avst_metrics/*.md metrics/avst_metrics/*.txt)
+
+.PHONY: help demo test test-slow lint bench clean
+
+help:
+	@echo "make demo    build the data set from the released annotations, score the floors (release/)"
+	@echo "make test    the whole suite with coverage"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   the benchmarks, side by side; writes bench/results.json"
+	@echo "make clean   remove what the others made"
+
+$(VENV)/base: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version) if sys.version_info < (3, 11) else 0'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINED) -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/base
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINED) -e '.[build,space,dev]'
+	@touch $@
+
+demo: $(VENV)/base
+	$(BIN)/r-avst-build release $(ANNOTATIONS) $(UNAV) --out release/r-avst
+	rm -rf release/avst_metrics && mkdir release/avst_metrics && cp $(METRIC_FILES) release/avst_metrics/
+	$(BIN)/r-avst-score --dataset release/r-avst --with-floors --with-paper --word-vectors exact --json release/floors.json
+	cd release && ../$(BIN)/python -c 'from datasets import load_dataset; import evaluate; \
+	    print(load_dataset("r-avst")); print("evaluate.load:", evaluate.load("avst_metrics").name)'
+	@echo "release/ holds what is published: r-avst/ (the data set) and avst_metrics/ (the metric); figures in floors.json"
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest -n 2 -m "not slow" --cov --cov-report=term
+
+test-slow: $(VENV)/dev
+	$(BIN)/python -m pytest -m slow
+
+# Type checkers do not follow an editable install through package-dir: check an ordinary one.
+lint: $(VENV)/dev
+	$(BIN)/ruff format --check . && $(BIN)/ruff check .
+	rm -rf build && $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --target build/typed .
+	cd build && MYPYPATH=typed ../$(BIN)/mypy --config-file ../pyproject.toml -p r_avst
+
+bench: $(VENV)/dev
+	$(BIN)/python bench/run.py
+
+clean:
+	rm -rf release build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage *.egg-info
+	find . -name __pycache__ -not -path './$(VENV)/*' -exec rm -rf {} +

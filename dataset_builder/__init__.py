@@ -1,0 +1,1 @@
+"""From videos, captions and released annotations to the `r-avst` data set."""

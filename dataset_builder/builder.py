@@ -1,0 +1,189 @@
+"""The data set: its features, its configs, and the `datasets` builder that writes records as parquet."""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import datasets
+from datasets import ClassLabel
+from datasets import Features
+from datasets import List
+from datasets import Value
+from huggingface_hub import DatasetCard
+from huggingface_hub import DatasetCardData
+
+from r_avst.metrics.avst_metrics.answers import TASKS
+
+from .event_classes import UNAV_100
+from .records import Event
+from .records import ObjectTrack
+from .records import Question
+from .records import Records
+from .records import Video
+
+DATASET_NAME = "r-avst"
+SPLITS = ("train", "test")
+EVENTS = "events"
+CONFIGS = (*TASKS, EVENTS)
+
+_SPAN = List(Value("float64"), length=2)
+_OBJECTS = List(
+    {
+        "name": Value("string"),
+        "audible": Value("bool"),
+        "frames": List(
+            {
+                "time": Value("float64"),
+                "instances": List({"box": List(Value("float64"), length=4), "visible": Value("bool")}),
+            }
+        ),
+    }
+)
+QUESTION_FEATURES = Features(
+    {
+        "question_id": Value("string"),
+        "video_id": Value("string"),
+        "task": ClassLabel(names=list(TASKS)),
+        "event_labels": List(ClassLabel(names=list(UNAV_100))),
+        "question": Value("string"),
+        "question_type": Value("string"),
+        "answer": Value("string"),
+        "query_span": _SPAN,
+        "when": _SPAN,
+        "duration": Value("float64"),
+        "width": Value("int32"),
+        "height": Value("int32"),
+        "objects": _OBJECTS,
+    }
+)
+EVENT_FEATURES = Features(
+    {
+        "event_id": Value("string"),
+        "video_id": Value("string"),
+        "span": _SPAN,
+        "labels": List(ClassLabel(names=list(UNAV_100))),
+        "caption": Value("string"),
+        "objects": _OBJECTS,
+    }
+)
+
+
+class RAvst(datasets.GeneratorBasedBuilder):
+    """Writes records as one of `CONFIGS`. Used in process: `datasets` 4 and later run no loading scripts.
+
+    >>> RAvst(records, config_name="spatial").download_and_prepare("out", file_format="parquet")  # doctest: +SKIP
+    """
+
+    BUILDER_CONFIGS = [datasets.BuilderConfig(name=name) for name in CONFIGS]  # noqa: RUF012  (datasets' own interface)
+
+    def __init__(self, records: Records, **options: Any) -> None:
+        self.records = records
+        super().__init__(dataset_name=DATASET_NAME, **options)
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(features=EVENT_FEATURES if self.config.name == EVENTS else QUESTION_FEATURES)
+
+    def _split_generators(self, _: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
+        present = {video.split for video in self.records.videos}
+        if unknown := present - set(SPLITS):
+            raise ValueError(f"unknown splits {sorted(unknown)}; a video is in one of {', '.join(SPLITS)}")
+        return [datasets.SplitGenerator(name=split, gen_kwargs={"split": split}) for split in SPLITS if split in present]
+
+    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        rows = event_rows(self.records) if self.config.name == EVENTS else question_rows(self.records, self.config.name)
+        videos = {video.video_id: video for video in self.records.videos}
+        chosen = (row for row in rows if videos[row["video_id"]].split == split)
+        yield from enumerate(chosen)
+
+
+def question_rows(records: Records, task: str) -> Iterator[dict[str, Any]]:
+    """The rows of a task's config, in source order."""
+    videos = {video.video_id: video for video in records.videos}
+    labels = {event.event_id: event.labels for event in records.events}
+    for question in records.questions:
+        if question.task == task:
+            yield _question_row(question, videos[question.video_id], labels[question.event_id])
+
+
+def event_rows(records: Records) -> Iterator[dict[str, Any]]:
+    """The rows of the ``events`` config, in source order."""
+    for event in records.events:
+        yield _event_row(event)
+
+
+def _question_row(question: Question, video: Video, labels: Sequence[str]) -> dict[str, Any]:
+    return {
+        "question_id": question.question_id,
+        "video_id": question.video_id,
+        "task": question.task,
+        "event_labels": list(labels),
+        "question": question.question,
+        "question_type": question.question_type,
+        "answer": question.answer,
+        "query_span": question.query_span,
+        "when": question.when,
+        "duration": video.duration,
+        "width": video.width,
+        "height": video.height,
+        "objects": [_object_row(track) for track in question.objects],
+    }
+
+
+def _event_row(event: Event) -> dict[str, Any]:
+    return {
+        "event_id": event.event_id,
+        "video_id": event.video_id,
+        "span": event.span,
+        "labels": list(event.labels),
+        "caption": event.caption,
+        "objects": [_object_row(track) for track in event.objects],
+    }
+
+
+def _object_row(track: ObjectTrack) -> dict[str, Any]:
+    frames = [
+        {"time": frame.time, "instances": [{"box": one.box, "visible": one.visible} for one in frame.instances]}
+        for frame in track.frames
+    ]
+    return {"name": track.name, "audible": track.audible, "frames": frames}
+
+
+def write_dataset(records: Records, folder: Path, cache: Path) -> dict[str, dict[str, int]]:
+    """Writes the parquet files of all configs and the card that tells `load_dataset` about them.
+
+    Args:
+        records: what to write.
+        folder: an existing folder; gets ``{config}/r-avst-{split}.parquet`` and ``README.md``.
+        cache: a scratch folder for the builder's locks.
+
+    Returns:
+        The number of rows by config and split.
+    """
+    counts: dict[str, dict[str, int]] = {}
+    for config in CONFIGS:
+        builder = RAvst(records, config_name=config, cache_dir=str(cache))
+        builder.download_and_prepare(str(cache / config), file_format="parquet")
+        counts[config] = {name: split.num_examples for name, split in builder.info.splits.items()}
+        (folder / config).mkdir()
+        for path in sorted((cache / config).glob("*.parquet")):
+            path.replace(folder / config / path.name)
+    _card(counts).save(folder / "README.md")
+    return counts
+
+
+def _card(counts: Mapping[str, Mapping[str, int]]) -> DatasetCard:
+    """The card with the configs, without which `load_dataset` would mix the parquet files of all of them."""
+    configs = [_config("default", TASKS, counts), *(_config(name, (name,), counts) for name in CONFIGS)]
+    data = DatasetCardData(
+        pretty_name="R-AVST", task_categories=["video-text-to-text"], tags=["audio-visual", "grounding"], configs=configs
+    )
+    rows = "\n".join(f"| {name} | {split} | {count} |" for name, own in counts.items() for split, count in own.items())
+    return DatasetCard(f"---\n{data}\n---\n\n# R-AVST\n\n| config | split | rows |\n| --- | --- | --- |\n{rows}\n")
+
+
+def _config(name: str, folders: Sequence[str], counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    splits = [split for split in SPLITS if any(split in counts[folder] for folder in folders)]
+    files = [{"split": split, "path": [f"{folder}/*-{split}*.parquet" for folder in folders]} for split in splits]
+    return {"config_name": name, "data_files": files}

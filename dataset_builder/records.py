@@ -1,0 +1,102 @@
+"""What flows through the builder: videos, their events, the objects in them, and the questions asked about them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+
+from r_avst.metrics.avst_metrics.answers import Row
+from r_avst.metrics.avst_metrics.answers import Span
+from r_avst.metrics.avst_metrics.answers import Task
+from r_avst.metrics.avst_metrics.answers import is_visible
+from r_avst.metrics.avst_metrics.overlap import Box
+
+WHEN = "when"
+WHERE_SOUNDING = "where_sounding"
+WHERE_SILENT = "where_silent"
+WHEN_WHERE = "when_where"
+QUESTION_TYPES = (WHEN, WHERE_SOUNDING, WHERE_SILENT, WHEN_WHERE)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One box of an object in source pixels; not ``visible``: tracked there, but out of sight (a box of zeros)."""
+
+    box: Box
+    visible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The instances of one object at one time, in seconds from the start of the video."""
+
+    time: float
+    instances: tuple[Instance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectTrack:
+    """An object over time. ``audible`` is None where nobody said; times may repeat and need not ascend."""
+
+    name: str
+    audible: bool | None
+    frames: tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A video. ``duration`` in seconds; ``width`` and ``height`` in pixels, None where unknown."""
+
+    video_id: str
+    split: str
+    duration: float
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An audio-visual event of a video. ``labels`` are UnAV-100 classes, empty where unknown.
+
+    ``number`` is the source's own number of the event; no key, it may repeat.
+    """
+
+    event_id: str
+    video_id: str
+    span: Span
+    labels: tuple[str, ...]
+    caption: str | None
+    objects: tuple[ObjectTrack, ...]
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question with its answer. ``query_span`` is what a spatial question asks about, ``when`` what the others seek."""
+
+    question_id: str
+    event_id: str
+    video_id: str
+    task: Task
+    question: str
+    question_type: str
+    answer: str
+    query_span: Span | None
+    when: Span | None
+    objects: tuple[ObjectTrack, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """All that a data set is made of, in source order."""
+
+    videos: tuple[Video, ...]
+    events: tuple[Event, ...]
+    questions: tuple[Question, ...]
+
+
+def frames_of(rows: Iterable[Row]) -> tuple[Frame, ...]:
+    """The frames of an answer's rows; adjacent rows of equal time share one, so the rows can be had back in their order."""
+    return tuple(
+        Frame(time, tuple(Instance(row[1:], is_visible(row)) for row in same))
+        for time, same in groupby(rows, key=lambda row: row[0])
+    )

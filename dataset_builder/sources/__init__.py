@@ -1,0 +1,1 @@
+"""Where videos and events come from, one file a source."""

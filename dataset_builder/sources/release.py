@@ -1,0 +1,187 @@
+r"""The released R-AVST annotations: one JSON file of videos, events, and questions with answers.
+
+An entry, shortened::
+
+    {"video_name": "zLfhRM6G0OU", "duration": 45.1, "annotation": [
+      {"event_num": 1, "AV Temporal Reasoning": [
+        {"Q": "When is the moment trombone makes sound and is visible?",
+         "A": "<answer>\n<object>trombone</object>\n<when>[0.0, 44.4]</when>\n</answer>"}]}]}
+
+Each annotation is one event; ``event_num`` is no key (it repeats). Nothing is dropped: what is odd is kept and counted
+(`oddities.py`), what is wrong raises `ReleaseError` with its place.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from r_avst.metrics.avst_metrics.answers import Answer
+from r_avst.metrics.avst_metrics.answers import Span
+from r_avst.metrics.avst_metrics.answers import Task
+from r_avst.metrics.avst_metrics.answers import is_well_formed
+from r_avst.metrics.avst_metrics.answers import parse_answer
+
+from ..records import WHEN
+from ..records import WHEN_WHERE
+from ..records import WHERE_SILENT
+from ..records import WHERE_SOUNDING
+from ..records import Event
+from ..records import ObjectTrack
+from ..records import Question
+from ..records import Records
+from ..records import Video
+from ..records import frames_of
+
+# The commit is named so that the file can't change under a published figure.
+ANNOTATIONS_URL = (
+    "https://raw.githubusercontent.com/zhlllau/R-AVST/099a73dcc290fba91feb530d03779174276f0980/Annotations/xml_test_QA.json"
+)
+SPLIT = "test"
+
+TASK_KEYS: dict[str, Task] = {
+    "AV Temporal Reasoning": "temporal",
+    "AV Spatial Reasoning": "spatial",
+    "AV ST Reasoning": "spatio_temporal",
+}
+_QUESTION_FORMS = {
+    WHEN: re.compile(r"When is the moment (?P<name>.+) makes sound and is visible\?"),
+    WHERE_SOUNDING: re.compile(
+        r"What visible object\(s\) make sound between (?P<start>[\d.]+) and (?P<end>[\d.]+), and where is/are they\?"
+    ),
+    WHERE_SILENT: re.compile(
+        r"What silent object\(s\) can be seen between (?P<start>[\d.]+) and (?P<end>[\d.]+), and where is/are they\?"
+    ),
+    WHEN_WHERE: re.compile(r"When is the moment (?P<name>.+) makes sound and is visible, and where is the \"(?P=name)\"\?"),
+}
+_FORMS_OF_TASK: dict[Task, tuple[str, ...]] = {
+    "temporal": (WHEN,),
+    "spatial": (WHERE_SOUNDING, WHERE_SILENT),
+    "spatio_temporal": (WHEN_WHERE,),
+}
+
+
+class ReleaseError(ValueError):
+    """An annotation file that is not in the released form; the message names the place."""
+
+
+def read_release(path: Path) -> Records:
+    """Reads the released annotation file.
+
+    Raises:
+        ReleaseError: the file is no JSON of the released form; names the entry and what was found there.
+    """
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ReleaseError(f"{path}: no JSON ({error}); is it the file Annotations/xml_test_QA.json?") from None
+    if not isinstance(entries, list):
+        raise ReleaseError(f"{path}: a list of videos is expected, but it holds a {type(entries).__name__}")
+    videos: dict[str, Video] = {}
+    events: list[Event] = []
+    questions: list[Question] = []
+    for number, entry in enumerate(entries):
+        try:
+            video, own_events, own_questions = _read_entry(entry)
+            if video.video_id in videos:
+                raise ReleaseError("this video stood in the file before")
+        except ReleaseError as error:
+            name = entry.get("video_name") if isinstance(entry, dict) else None
+            raise ReleaseError(f"{path}: entry {number} (video {name}): {error}") from None
+        videos[video.video_id] = video
+        events += own_events
+        questions += own_questions
+    return Records(tuple(videos.values()), tuple(events), tuple(questions))
+
+
+def _read_entry(entry: Any) -> tuple[Video, list[Event], list[Question]]:
+    video_id = _field(entry, "video_name", str)
+    video = Video(video_id, SPLIT, float(_field(entry, "duration", float, int)))
+    if not 0 < video.duration < float("inf"):
+        raise ReleaseError(f"the duration is {video.duration}; it must be above 0 seconds")
+    events, questions = [], []
+    for number, annotation in enumerate(_field(entry, "annotation", list)):
+        event_id = f"{video_id}-{number}"
+        try:
+            own = list(_read_questions(annotation, event_id, video_id))
+            events.append(_event(event_id, video_id, _field(annotation, "event_num", int), own))
+        except ReleaseError as error:
+            raise ReleaseError(f"annotation {number}: {error}") from None
+        questions += own
+    return video, events, questions
+
+
+def _read_questions(annotation: Any, event_id: str, video_id: str) -> Iterator[Question]:
+    if not isinstance(annotation, dict):
+        raise ReleaseError(f"an object is expected, but it is a {type(annotation).__name__}")
+    unknown = set(annotation) - set(TASK_KEYS) - {"event_num"}
+    if unknown:
+        raise ReleaseError(f"unknown keys {sorted(unknown)}; known are event_num, {', '.join(TASK_KEYS)}")
+    for key, task in TASK_KEYS.items():
+        for ordinal, pair in enumerate(_field(annotation, key, list) if key in annotation else ()):
+            try:
+                yield _read_question(pair, f"{event_id}-{task}-{ordinal}", event_id, video_id, task)
+            except ReleaseError as error:
+                raise ReleaseError(f"{key}, question {ordinal}: {error}") from None
+
+
+def _read_question(pair: Any, question_id: str, event_id: str, video_id: str, task: Task) -> Question:
+    text, answer_text = _field(pair, "Q", str), _field(pair, "A", str)
+    question_type, query_span = _read_form(text, task)
+    parsed = parse_answer(answer_text)
+    if not is_well_formed(parsed, task):
+        raise ReleaseError(f"the answer is not a well-formed {task} one: {parsed.problems or answer_text[:80]!r}")
+    return Question(
+        question_id=question_id,
+        event_id=event_id,
+        video_id=video_id,
+        task=task,
+        question=text,
+        question_type=question_type,
+        answer=answer_text,
+        query_span=query_span,
+        when=parsed.answer.span,
+        objects=_objects(parsed.answer, audible=question_type != WHERE_SILENT),
+    )
+
+
+def _read_form(text: str, task: Task) -> tuple[str, Span | None]:
+    """The question type and, of a spatial question, the span it asks about."""
+    for question_type in _FORMS_OF_TASK[task]:
+        if match := _QUESTION_FORMS[question_type].fullmatch(text):
+            found = match.groupdict()
+            return question_type, (float(found["start"]), float(found["end"])) if "start" in found else None
+    raise ReleaseError(f"the question {text[:120]!r} has none of the known forms of the {task} task")
+
+
+def _objects(answer: Answer, audible: bool) -> tuple[ObjectTrack, ...]:
+    return tuple(ObjectTrack(track.name, audible, frames_of(track.rows)) for track in answer.tracks)
+
+
+def _event(event_id: str, video_id: str, number: int, questions: Sequence[Question]) -> Event:
+    """The event that an annotation's questions ask about: its span, and every object named, once, with its boxes."""
+    spans = [span for question in questions if (span := question.query_span or question.when)]
+    if not spans:
+        raise ReleaseError("it holds no question, so its event has no span")
+    exact = next((question.query_span for question in questions if question.query_span), spans[0])
+    if any(abs(span[edge] - exact[edge]) > 0.06 for span in spans for edge in (0, 1)):
+        raise ReleaseError(f"its questions are about several spans: {sorted(set(spans))}")
+    objects: dict[tuple[str, bool | None], ObjectTrack] = {}
+    for track in (track for question in questions for track in question.objects):
+        key = (track.name, track.audible)
+        if key not in objects or not objects[key].frames:
+            objects[key] = track
+        elif track.frames and track.frames != objects[key].frames:
+            raise ReleaseError(f"its questions place the object {track.name!r} differently")
+    return Event(event_id, video_id, exact, (), None, tuple(objects.values()), number)
+
+
+def _field(value: Any, key: str, *kinds: type) -> Any:
+    if not isinstance(value, dict) or key not in value:
+        raise ReleaseError(f"the key {key!r} is missing")
+    if not isinstance(value[key], kinds) or isinstance(value[key], bool):
+        found = type(value[key]).__name__
+        raise ReleaseError(f"{key!r} should be {' or '.join(kind.__name__ for kind in kinds)}, but is {found}")
+    return value[key]

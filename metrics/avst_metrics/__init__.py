@@ -1,0 +1,1 @@
+"""The `evaluate` module for R-AVST; also a complete Hub Space folder."""

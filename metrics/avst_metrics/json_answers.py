@@ -1,0 +1,119 @@
+"""Answers that a model wrote as JSON instead of tags.
+
+Two shapes are common; both are read, also mixed, one value a line, nested in other lists and objects, and cut short::
+
+    [{"label": "dog", "t": 0.0, "bbox_2d": [10, 20, 50, 80]}, {"label": "dog", "t": 1.0, "bbox_2d": [12, 20, 52, 80]}]
+    [{"object": "dog", "when": [0.0, 2.0], "where": [{"t": 0.0, "box": [10, 20, 50, 80]}]}]
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from typing import NamedTuple
+
+NAME_KEYS = ("object", "label", "name")
+TIME_KEYS = ("t", "time", "timestamp")
+BOX_KEYS = ("bbox_2d", "box", "bbox")
+SPAN_KEYS = ("when", "span")
+MAX_DEPTH = 32
+MAX_FALSE_STARTS = 32  # brackets in prose before the JSON; the bound keeps the reader linear
+CUT_TAIL = 64  # a value whose error is this near to the end of the text was cut short
+
+_DECODER = json.JSONDecoder()
+# An unterminated string runs to the end of the text: trying it again from every later quote would be quadratic.
+_BRACKET_OR_STRING = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
+_OPENING = re.compile(r"[\[{]")
+
+
+class Found(NamedTuple):
+    """One thing found in the JSON. Numbers are as written and unchecked.
+
+    ``name`` alone mentions an object; with ``row`` (time in seconds and box, five floats) it places it; ``span`` is
+    a start and an end in seconds; ``unplaced`` is a box without a time.
+    """
+
+    name: str | None = None
+    row: tuple[float, ...] | None = None
+    span: tuple[float, ...] | None = None
+    unplaced: tuple[float, ...] | None = None
+
+
+def read_json(text: str) -> list[Found]:
+    """Everything found in the JSON values of ``text``, in the order written; empty where there are none.
+
+    A value that is cut short counts up to its last complete list or object. Linear in the length of the text.
+    """
+    found: list[Found] = []
+    position, false_starts, repaired = 0, 0, False
+    while false_starts < MAX_FALSE_STARTS and (opening := _OPENING.search(text, position)):
+        try:
+            value, position = _DECODER.raw_decode(text, opening.start())
+        except (json.JSONDecodeError, RecursionError) as error:
+            false_starts += 1
+            value, position = None, opening.end()
+            if not repaired and _is_cut_short(error, text):
+                repaired = True
+                value, position = _repaired_value(text, opening.start())
+        found.extend(_walk(value, None, MAX_DEPTH))
+    return found
+
+
+def _is_cut_short(error: json.JSONDecodeError | RecursionError, text: str) -> bool:
+    if isinstance(error, RecursionError):
+        return False
+    return error.pos > len(text) - CUT_TAIL or error.msg.startswith("Unterminated string")
+
+
+def _repaired_value(text: str, start: int) -> tuple[Any, int]:
+    """The value at ``start`` up to its last complete bracket, with what is open there closed, and where to go on."""
+    closers: list[str] = []
+    end, missing = start, ""
+    for match in _BRACKET_OR_STRING.finditer(text, start):
+        token = match.group()
+        if token == "[" or token == "{":
+            closers.append("]" if token == "[" else "}")
+        elif token == "]" or token == "}":
+            if closers.pop() != token:
+                break
+            end, missing = match.end(), "".join(reversed(closers))
+        if not closers or len(closers) > MAX_DEPTH:
+            break
+    try:
+        return json.loads(text[start:end] + missing), end
+    except json.JSONDecodeError:
+        return None, start + 1
+
+
+def _walk(value: Any, name: str | None, depth: int) -> Iterator[Found]:
+    if isinstance(value, dict):
+        own_name = next((value[key].strip() for key in NAME_KEYS if isinstance(value.get(key), str)), None)
+        if own_name:
+            name = own_name
+            yield Found(name)
+        yield from _numbers_of(value, name)
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in children if depth else ():
+        yield from _walk(item, name, depth - 1)
+
+
+def _numbers_of(value: dict[str, Any], name: str | None) -> Iterator[Found]:
+    """The span and the row that ``value`` itself holds, not those of its children."""
+    if span := _numbers(value, SPAN_KEYS, 2):
+        yield Found(name, span=span)
+    if box := _numbers(value, BOX_KEYS, 4):
+        time = next((_floats([value[key]], 1) for key in TIME_KEYS if key in value), None)
+        yield Found(name, row=time + box) if time else Found(name, unplaced=box)
+
+
+def _numbers(value: dict[str, Any], keys: tuple[str, ...], count: int) -> tuple[float, ...] | None:
+    return next((_floats(value[key], count) for key in keys if key in value), None)
+
+
+def _floats(value: Any, count: int) -> tuple[float, ...] | None:
+    if not isinstance(value, list) or len(value) != count:
+        return None
+    try:
+        return tuple(float(number) for number in value)
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -1,0 +1,204 @@
+"""Overlap of boxes, of time spans, and of the tracks of one object over time. Arrays in, figures out."""
+
+from bisect import bisect_left
+from bisect import bisect_right
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from .answers import Row
+from .answers import Span
+from .answers import is_visible
+
+Box = tuple[float, float, float, float]
+Frames = dict[float, list[Box]]
+
+TIME_TOLERANCE = 0.5 + 1e-6
+
+
+def interval_iou(first: Span | None, second: Span | None) -> float:
+    """Intersection over union of two spans ``(start, end)``, in seconds (paper, eq. 4). No span, no overlap: 0.
+
+    >>> interval_iou((0.0, 6.0), (4.0, 10.0))
+    0.2
+    """
+    if first is None or second is None:
+        return 0.0
+    (start, end), (other_start, other_end) = first, second
+    intersection = min(end, other_end) - max(start, other_start)
+    union = (end - start) + (other_end - other_start) - intersection
+    if start >= end or other_start >= other_end or intersection <= 0:
+        return 0.0
+    return intersection / union
+
+
+def box_iou(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
+    """Intersection over union of boxes ``(x1, y1, x2, y2)`` of any real numbers; area = (x2 - x1)(y2 - y1), no + 1.
+
+    Args:
+        first: shape (..., 4).
+        second: shape (..., 4); the leading dimensions broadcast. All pairs: ``box_iou(a[:, None], b[None])``.
+
+    Returns:
+        Shape (...), each in 0..1. Boxes without a finite, positive area overlap nothing.
+
+    Raises:
+        ValueError: the last dimension is not 4, or the leading ones do not broadcast.
+
+    >>> float(box_iou([0, 0, 10, 10], [5, 0, 15, 10]))
+    0.3333333333333333
+    """
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if a.shape[-1:] != (4,) or b.shape[-1:] != (4,):
+        raise ValueError(f"boxes need 4 numbers in their last dimension; the shapes are {a.shape} and {b.shape}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        sides_a, sides_b = a[..., 2:] - a[..., :2], b[..., 2:] - b[..., :2]
+        sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+        intersection = sides[..., 0] * sides[..., 1]
+        union = sides_a[..., 0] * sides_a[..., 1] + sides_b[..., 0] * sides_b[..., 1] - intersection
+        overlap = (sides > 0).all(-1) & (sides_a > 0).all(-1) & (sides_b > 0).all(-1) & np.isfinite(union)
+    result: NDArray[np.float64] = np.divide(intersection, union, out=np.zeros(union.shape), where=overlap)
+    return result
+
+
+def frame_iou(predicted: Sequence[Box], true: Sequence[Box]) -> float:
+    """Overlap of two sets of boxes in one frame: several instances of one object.
+
+    The assignment of predicted to true boxes that maximises the total IoU, over the larger of the two numbers: boxes too
+    many cost as much as boxes too few.
+
+    >>> frame_iou([(0, 0, 10, 10), (50, 50, 60, 60)], [(0, 0, 10, 10)])
+    0.5
+    """
+    return float(frame_ious([(predicted, true)])[0])
+
+
+def frame_ious(frames: Sequence[tuple[Sequence[Box], Sequence[Box]]]) -> NDArray[np.float64]:
+    """`frame_iou` of each of many frames, shape (frames,). One call of `box_iou` for all their pairs of boxes."""
+    shapes = [(len(predicted), len(true)) for predicted, true in frames]
+    first = [box for predicted, true in frames for box in predicted for _ in true]
+    second = [box for predicted, true in frames for _ in predicted for box in true]
+    overlaps = box_iou(first, second) if first else np.empty(0)
+    result, start = np.zeros(len(frames)), 0
+    for index, (rows, columns) in enumerate(shapes):
+        if rows == columns == 1:
+            result[index] = overlaps[start]
+        elif rows and columns:
+            matrix = overlaps[start : start + rows * columns].reshape(rows, columns)
+            result[index] = matrix[linear_sum_assignment(matrix, maximize=True)].sum() / max(rows, columns)
+        start += rows * columns
+    return result
+
+
+# --- tracks -----------------------------------------------------------------------------------------------------------
+
+
+class TrackOverlap(NamedTuple):
+    """Frame IoU at each visible true time of an object, and how many predicted times lie beside them."""
+
+    frame_ious: NDArray[np.float64]
+    extra_times: int
+
+    @property
+    def viou(self) -> float:
+        """Mean of frame IoU over the visible true times."""
+        return float(self.frame_ious.sum()) / len(self.frame_ious)
+
+    @property
+    def viou_tube(self) -> float:
+        """Sum of frame IoU over the times that are true or predicted (VidSTG's vIoU): extra times cost."""
+        return float(self.frame_ious.sum()) / (len(self.frame_ious) + self.extra_times)
+
+    def average_precision(self, threshold: float) -> float:
+        """Share of the visible true times with frame IoU of at least ``threshold`` (AP@t of V-STaR)."""
+        return share_at_least(self.frame_ious, threshold)
+
+
+def share_at_least(values: NDArray[np.float64], threshold: float) -> float:
+    """Share of ``values`` (k,) that reach ``threshold``; 1e-9 below it is rounding and counts."""
+    return float(np.count_nonzero(values >= threshold - 1e-9)) / len(values)
+
+
+def visible_frames(rows: Iterable[Row]) -> Frames:
+    """The visible boxes of one object by time; an exact duplicate of a row counts once."""
+    frames: Frames = {}
+    for row in dict.fromkeys(rows):
+        if is_visible(row):
+            frames.setdefault(row[0], []).append(row[1:])
+    return frames
+
+
+def pooled(frames: Iterable[Frames]) -> Frames:
+    """The boxes of several objects by time, names forgotten. The same box under two names stays two boxes."""
+    pool: Frames = {}
+    for own in frames:
+        for time, boxes in own.items():
+            pool.setdefault(time, []).extend(boxes)
+    return pool
+
+
+def track_overlap(predicted: Frames, true: Frames, annotated_times: Collection[float]) -> TrackOverlap:
+    """Frame IoU of one object over time; where nothing is predicted it is 0.
+
+    Args:
+        predicted: predicted boxes by time.
+        true: visible true boxes by time, not empty.
+        annotated_times: all true times, the ones where the object is not visible too.
+    """
+    matches, extra = match_times(predicted, true, annotated_times)
+    found = (predicted[matches[time]] if time in matches else () for time in true)
+    return TrackOverlap(frame_ious(list(zip(found, true.values(), strict=True))), extra)
+
+
+def match_times(
+    predicted: Collection[float], visible: Mapping[float, object], annotated: Collection[float]
+) -> tuple[dict[float, float], int]:
+    """Matches predicted times one to one to visible true times at most 0.5 s (+ 1e-6) away.
+
+    Greedy by (distance, true time, predicted time), so equal times match first. A predicted time is ignored where its
+    nearest true time is one at which the object is not visible, or where it falls into a gap of the annotation (farther
+    than the tolerance from every true time, between the first and the last).
+
+    Returns:
+        The predicted time of each matched true time, and the number of predicted times neither matched nor ignored.
+    """
+    if all(time in annotated for time in predicted):  # the usual case: both on the same grid
+        return {time: time for time in predicted if time in visible}, 0
+    grid = sorted(annotated)
+    candidates, extra = [], 0
+    for time in predicted:
+        nearest = _nearest(grid, time)
+        if nearest not in visible or _in_gap(grid, time, nearest):
+            continue
+        extra += 1
+        near = grid[bisect_left(grid, time - TIME_TOLERANCE) : bisect_right(grid, time + TIME_TOLERANCE)]
+        candidates += [(_distance(true, time), true, time) for true in near if true in visible]
+    matches: dict[float, float] = {}
+    used: set[float] = set()
+    for _, true, time in sorted(candidates):
+        if true not in matches and time not in used:
+            matches[true] = time
+            used.add(time)
+    return matches, extra - len(used)
+
+
+def _nearest(grid: Sequence[float], time: float) -> float:
+    """The time of the sorted ``grid`` nearest to ``time``, the earlier one of two."""
+    after = bisect_left(grid, time)
+    return min(grid[max(after - 1, 0) : after + 1], key=lambda true: (_distance(true, time), true))
+
+
+def _in_gap(grid: Sequence[float], time: float, nearest: float) -> bool:
+    return grid[0] < time < grid[-1] and abs(nearest - time) > TIME_TOLERANCE
+
+
+def _distance(true: float, predicted: float) -> float:
+    """Distance in seconds to the microsecond: 0.9 is as near to 0.4 as to 1.4, whatever the last bit says."""
+    return round(abs(true - predicted), 6)

@@ -1,0 +1,218 @@
+"""From a question to its scores, and from many scores to a table's figures with intervals."""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .answers import Answer
+from .answers import ParsedAnswer
+from .answers import Task
+from .answers import Track
+from .answers import is_well_formed
+from .names import NameMatcher
+from .overlap import Frames
+from .overlap import TrackOverlap
+from .overlap import interval_iou
+from .overlap import pooled
+from .overlap import track_overlap
+from .overlap import visible_frames
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionScore:
+    """The scores of one question, each in 0..1; None where a score is not defined for the question."""
+
+    format: float
+    tiou: float | None
+    object_accuracy: float
+    object_f1: float
+    viou: float | None
+    ap_30: float | None
+    ap_50: float | None
+    viou_tube: float | None
+    viou_any: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A mean over the ``count`` questions that have the score, with its 95% bootstrap interval; None where none has it."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    count: int
+
+
+def score_question(prediction: ParsedAnswer, truth: Answer, task: Task, names: NameMatcher) -> QuestionScore:
+    """Scores one prediction against the true answer. A prediction that holds nothing scores 0, never None.
+
+    Args:
+        prediction: the parsed text with its boxes in source pixels (`coordinates.to_source`).
+        truth: the true answer, boxes in source pixels. Without a span the temporal score is None; the scores of boxes are
+            None for a temporal question and where no true box is visible.
+        task: decides which tags the text needs and which scores there are.
+        names: matches predicted with true names.
+
+    >>> from .answers import parse_answer
+    >>> gold = parse_answer("<answer><object>dog</object><when>[0.0, 4.0]</when></answer>")
+    >>> text = parse_answer("<answer><object>dogs</object><when>[1, 4]</when></answer>")
+    >>> score = score_question(text, gold.answer, "temporal", NameMatcher(None))
+    >>> score.tiou, score.object_f1, score.format
+    (0.75, 1.0, 1.0)
+    """
+    predicted_tracks, true_tracks = merged(prediction.answer.tracks), merged(truth.tracks)
+    match = names.match([track.name for track in predicted_tracks], [track.name for track in true_tracks])
+    matched, true_count = len(match.pairs), len(true_tracks)
+    boxes = [] if task == "temporal" else _object_overlaps(predicted_tracks, true_tracks, dict(match.pairs))
+    timed = task != "spatial" and truth.span is not None
+    return QuestionScore(
+        format=float(is_well_formed(prediction, task)),
+        tiou=interval_iou(prediction.answer.span, truth.span) if timed else None,
+        object_accuracy=matched / true_count if true_count else 0.0,
+        object_f1=2 * matched / (true_count + match.predicted_count) if true_count else 0.0,
+        viou=_mean(overlap.viou for overlap in boxes),
+        ap_30=_mean(overlap.average_precision(0.3) for overlap in boxes),
+        ap_50=_mean(overlap.average_precision(0.5) for overlap in boxes),
+        viou_tube=_mean(overlap.viou_tube for overlap in boxes),
+        viou_any=_pooled_overlap(predicted_tracks, true_tracks).viou if boxes else None,
+    )
+
+
+def merged(tracks: Sequence[Track]) -> list[Track]:
+    """The tracks with those of one casefolded name put together, in the order of first appearance."""
+    by_name: dict[str, list[Track]] = {}
+    for track in tracks:
+        by_name.setdefault(track.name.casefold(), []).append(track)
+    return [
+        same[0] if len(same) == 1 else Track(same[0].name, tuple(row for track in same for row in track.rows))
+        for same in by_name.values()
+    ]
+
+
+def _object_overlaps(
+    predicted: Sequence[Track], true: Sequence[Track], predicted_of: Mapping[int, int]
+) -> list[TrackOverlap]:
+    """One overlap for every true object that is visible at some time, also where nothing predicted matches it."""
+    overlaps = []
+    for index, track in enumerate(true):
+        frames = visible_frames(track.rows)
+        if frames:
+            found = visible_frames(predicted[predicted_of[index]].rows) if index in predicted_of else {}
+            overlaps.append(track_overlap(found, frames, {row[0] for row in track.rows}))
+    return overlaps
+
+
+def _pooled_overlap(predicted: Sequence[Track], true: Sequence[Track]) -> TrackOverlap:
+    """The overlap of all objects together, names ignored."""
+    frames: Frames = pooled(visible_frames(track.rows) for track in true)
+    found = pooled(visible_frames(track.rows) for track in predicted)
+    return track_overlap(found, frames, {row[0] for track in true for row in track.rows})
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    numbers = list(values)
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def _at_least(value: float | None, threshold: float) -> float | None:
+    """1 or 0; 1e-9 below the threshold is rounding and counts as reaching it."""
+    return None if value is None else float(value >= threshold - 1e-9)
+
+
+TABLE_SCORES: dict[str, Callable[[QuestionScore], float | None]] = {
+    "format_rate": lambda score: score.format,
+    "m_tIoU": lambda score: score.tiou,
+    "R1@0.3": lambda score: _at_least(score.tiou, 0.3),
+    "R1@0.5": lambda score: _at_least(score.tiou, 0.5),
+    "R1@0.7": lambda score: _at_least(score.tiou, 0.7),
+    "object_accuracy": lambda score: score.object_accuracy,
+    "object_f1": lambda score: score.object_f1,
+    "m_vIoU": lambda score: score.viou,
+    "AP@0.3": lambda score: score.ap_30,
+    "AP@0.5": lambda score: score.ap_50,
+    "vIoU_tube": lambda score: score.viou_tube,
+    "vIoU_any": lambda score: score.viou_any,
+}
+
+
+SPAN_SCORES = ("m_tIoU", "R1@0.3", "R1@0.5", "R1@0.7")
+BOX_SCORES = ("m_vIoU", "AP@0.3", "AP@0.5", "vIoU_tube", "vIoU_any")
+
+
+def has_score(task: Task, name: str) -> bool:
+    """Whether questions of ``task`` ask for the table score ``name``."""
+    return not (task == "spatial" and name in SPAN_SCORES) and not (task == "temporal" and name in BOX_SCORES)
+
+
+def score_matrix(scores: Sequence[QuestionScore]) -> NDArray[np.float64]:
+    """The table scores of each question, shape (questions, len(TABLE_SCORES)), NaN where a score is not defined."""
+    rows = [[np.nan if (value := read(score)) is None else value for read in TABLE_SCORES.values()] for score in scores]
+    return np.array(rows, dtype=np.float64).reshape(len(scores), len(TABLE_SCORES))
+
+
+def aggregate(scores: Sequence[QuestionScore], bootstrap_samples: int, seed: int) -> dict[str, Aggregate]:
+    """Means over questions with percentile bootstrap intervals (95%), one for each of `TABLE_SCORES`.
+
+    Args:
+        scores: of the questions of one task or group; may be empty.
+        bootstrap_samples: resamples of the questions; 0 for no intervals.
+        seed: of the resampling; the same for all scores, so they are resampled together.
+    """
+    matrix = score_matrix(scores)
+    defined = ~np.isnan(matrix)
+    counts = defined.sum(axis=0)
+    sums = np.where(defined, matrix, 0.0).sum(axis=0)
+    lows, highs = bootstrap_intervals(matrix, bootstrap_samples, seed)
+    return {
+        name: Aggregate(
+            value=float(sums[column] / counts[column]) if counts[column] else None,
+            low=_float_or_none(lows[column]),
+            high=_float_or_none(highs[column]),
+            count=int(counts[column]),
+        )
+        for column, name in enumerate(TABLE_SCORES)
+    }
+
+
+def bootstrap_intervals(
+    matrix: NDArray[np.float64], samples: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Bounds of the 95% interval of each column's mean, questions (rows) resampled with replacement.
+
+    Args:
+        matrix: shape (questions, scores), NaN where undefined.
+        samples: number of resamples.
+        seed: of the generator.
+
+    Returns:
+        Lower and upper bounds, each of shape (scores,), NaN where there is nothing to resample.
+    """
+    questions, columns = matrix.shape
+    nothing = np.full(columns, np.nan)
+    if not samples or not questions:
+        return nothing, nothing
+    defined = ~np.isnan(matrix)
+    both = np.concatenate([np.where(defined, matrix, 0.0), defined], axis=1)
+    # How often each question is drawn in each sample: means of all samples are then one matrix product.
+    weights = np.random.default_rng(seed).multinomial(questions, np.full(questions, 1 / questions), size=samples)
+    sums, counts = np.split(weights.astype(np.float64) @ both, 2, axis=1)
+    usable = counts.any(axis=0)
+    means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)[:, usable]
+    tail = (1 - CONFIDENCE) / 2
+    bounds = np.full((2, columns), np.nan)
+    bounds[:, usable] = np.nanquantile(means, [tail, 1 - tail], axis=0)
+    return bounds[0], bounds[1]
+
+
+def _float_or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
