@@ -1,4 +1,4 @@
-"""What the tests share: the data that others published (where it is), a small release of our own, and folders of their own."""
+"""What the tests share: the data that others published, where it is, and a small release of our own."""
 
 import json
 import os
@@ -11,6 +11,7 @@ os.environ.update(HF_HOME=_HOME, R_AVST_CACHE=f"{_HOME}/r-avst", HF_HUB_OFFLINE=
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+
 from r_avst.metrics.avst_metrics.answers import Task
 
 DATA = Path(os.environ.get("R_AVST_DATA") or Path(__file__).parents[2] / "shared" / "data")

@@ -33,6 +33,8 @@ TASKS: tuple[Task, ...] = get_args(Task)
 Row = tuple[float, float, float, float, float]
 Span = tuple[float, float]
 
+NOT_VISIBLE = (0.0, 0.0, 0.0, 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Track:
@@ -84,7 +86,7 @@ class ParsedAnswer:
 
 def is_visible(row: Row) -> bool:
     """Whether a row shows its object: all-zero boxes mean "tracked, not visible"."""
-    return row[1:] != (0.0, 0.0, 0.0, 0.0)
+    return row[1:] != NOT_VISIBLE
 
 
 def is_well_formed(parsed: ParsedAnswer, task: Task) -> bool:
@@ -187,21 +189,24 @@ def _split(body: str, problems: list[Problem]) -> tuple[list[_Part], TagCounts]:
     parts: list[_Part] = []
     opened = dict.fromkeys(TagCounts._fields, 0)
     closed_answers = 0
-    tag, start = "", 0
-    for match in _TAG.finditer(body):
-        name, closes = match[2].lower(), bool(match[1])
-        text = body[start : match.start()]
+    tag = ""
+    # split() gives text, "/" or "", tag name, text, ... in one pass
+    text, *pieces = _TAG.split(body)
+    for slash, name, following in zip(pieces[::3], map(str.lower, pieces[1::3]), pieces[2::3], strict=True):
         if tag:
-            parts.append(_Part(tag, text, closes and name == tag))
-        elif opened["answer"] and not closed_answers and not text.isspace() and text:
+            parts.append(_Part(tag, text, bool(slash) and name == tag))
+        elif opened["answer"] and not closed_answers and text and not text.isspace():
             problems.append(_problem("stray_text", text))
-        if closes and name not in ("answer", tag):
-            problems.append(_problem("unopened_tag", match[0]))
-        opened[name] += not closes
-        closed_answers += closes and name == "answer"
-        tag, start = "" if closes or name == "answer" else name, match.end()
+        if not slash:
+            opened[name] += 1
+        elif name == "answer":
+            closed_answers += 1
+        elif name != tag:
+            problems.append(_problem("unopened_tag", f"</{name}>"))
+        tag = "" if slash or name == "answer" else name
+        text = following
     if tag:
-        parts.append(_Part(tag, _CUT_TAG.sub("", body[start:]), closed=False))
+        parts.append(_Part(tag, _CUT_TAG.sub("", text), closed=False))
     problems += [_problem("unclosed_tag", f"<{part.tag}>{part.text}") for part in parts if not part.closed]
     if not opened["answer"] == closed_answers == 1:
         problems.append(_problem("answer_tag", f"{opened['answer']} <answer> and {closed_answers} </answer>"))
@@ -271,17 +276,17 @@ def _read_rows(text: str, problems: list[Problem]) -> list[Row]:
     stray = "".join(pieces[::6]).strip(" \t\r\n,;")
     if stray:
         problems.append(_problem("unreadable_row", stray))
-    columns = [map(float, pieces[column::6]) for column in range(1, 6)]
-    return _valid_rows(zip(*columns, strict=True), problems)
+    time, x1, y1, x2, y2 = (map(float, pieces[column::6]) for column in range(1, 6))
+    return _valid_rows(zip(time, x1, y1, x2, y2, strict=True), problems)
 
 
-def _valid_rows(rows: Iterable[tuple[float, ...]], problems: list[Problem]) -> list[Row]:
+def _valid_rows(rows: Iterable[Row], problems: list[Problem]) -> list[Row]:
     valid: list[Row] = []
     inf = math.inf
     for row in rows:
         time, x1, y1, x2, y2 = row
         if -inf < time < inf and ((-inf < x1 < x2 < inf and -inf < y1 < y2 < inf) or x1 == y1 == x2 == y2 == 0):
-            valid.append((time, x1, y1, x2, y2))
+            valid.append(row)
         else:
             problems.append(_problem("bad_row", f"{time}: [{x1}, {y1}, {x2}, {y2}]"))
     return valid

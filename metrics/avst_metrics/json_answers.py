@@ -34,7 +34,7 @@ class Found(NamedTuple):
     """
 
     name: str | None = None
-    row: tuple[float, ...] | None = None
+    row: tuple[float, float, float, float, float] | None = None
     span: tuple[float, ...] | None = None
     unplaced: tuple[float, ...] | None = None
 
@@ -103,7 +103,7 @@ def _numbers_of(value: dict[str, Any], name: str | None) -> Iterator[Found]:
         yield Found(name, span=span)
     if box := _numbers(value, BOX_KEYS, 4):
         time = next((_floats([value[key]], 1) for key in TIME_KEYS if key in value), None)
-        yield Found(name, row=time + box) if time else Found(name, unplaced=box)
+        yield Found(name, row=(time[0], box[0], box[1], box[2], box[3])) if time else Found(name, unplaced=box)
 
 
 def _numbers(value: dict[str, Any], keys: tuple[str, ...], count: int) -> tuple[float, ...] | None:

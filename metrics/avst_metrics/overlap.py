@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from .answers import NOT_VISIBLE
 from .answers import Row
 from .answers import Span
-from .answers import is_visible
 
 Box = tuple[float, float, float, float]
 Frames = dict[float, list[Box]]
@@ -59,13 +59,17 @@ def box_iou(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
     if a.shape[-1:] != (4,) or b.shape[-1:] != (4,):
         raise ValueError(f"boxes need 4 numbers in their last dimension; the shapes are {a.shape} and {b.shape}")
     with np.errstate(over="ignore", invalid="ignore"):
-        sides_a, sides_b = a[..., 2:] - a[..., :2], b[..., 2:] - b[..., :2]
         sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
         intersection = sides[..., 0] * sides[..., 1]
-        union = sides_a[..., 0] * sides_a[..., 1] + sides_b[..., 0] * sides_b[..., 1] - intersection
-        overlap = (sides > 0).all(-1) & (sides_a > 0).all(-1) & (sides_b > 0).all(-1) & np.isfinite(union)
+        union = _areas(a) + _areas(b) - intersection
+        overlap = (sides[..., 0] > 0) & (sides[..., 1] > 0) & np.isfinite(union)  # no overlap unless both have an area
     result: NDArray[np.float64] = np.divide(intersection, union, out=np.zeros(union.shape), where=overlap)
     return result
+
+
+def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    areas: NDArray[np.float64] = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+    return areas
 
 
 def frame_iou(predicted: Sequence[Box], true: Sequence[Box]) -> float:
@@ -130,8 +134,9 @@ def visible_frames(rows: Iterable[Row]) -> Frames:
     """The visible boxes of one object by time; an exact duplicate of a row counts once."""
     frames: Frames = {}
     for row in dict.fromkeys(rows):
-        if is_visible(row):
-            frames.setdefault(row[0], []).append(row[1:])
+        box = row[1:]
+        if box != NOT_VISIBLE:
+            frames.setdefault(row[0], []).append(box)
     return frames
 
 
@@ -174,12 +179,14 @@ def match_times(
     grid = sorted(annotated)
     candidates, extra = [], 0
     for time in predicted:
-        nearest = _nearest(grid, time)
-        if nearest not in visible or _in_gap(grid, time, nearest):
-            continue
-        extra += 1
         near = grid[bisect_left(grid, time - TIME_TOLERANCE) : bisect_right(grid, time + TIME_TOLERANCE)]
-        candidates += [(_distance(true, time), true, time) for true in near if true in visible]
+        if not near and grid[0] < time < grid[-1]:
+            continue
+        by_distance = sorted((_distance(true, time), true, time) for true in near)
+        nearest = by_distance[0][1] if near else grid[0 if time < grid[0] else -1]
+        if nearest in visible:
+            extra += 1
+            candidates += [pair for pair in by_distance if pair[1] in visible]
     matches: dict[float, float] = {}
     used: set[float] = set()
     for _, true, time in sorted(candidates):
@@ -187,16 +194,6 @@ def match_times(
             matches[true] = time
             used.add(time)
     return matches, extra - len(used)
-
-
-def _nearest(grid: Sequence[float], time: float) -> float:
-    """The time of the sorted ``grid`` nearest to ``time``, the earlier one of two."""
-    after = bisect_left(grid, time)
-    return min(grid[max(after - 1, 0) : after + 1], key=lambda true: (_distance(true, time), true))
-
-
-def _in_gap(grid: Sequence[float], time: float, nearest: float) -> bool:
-    return grid[0] < time < grid[-1] and abs(nearest - time) > TIME_TOLERANCE
 
 
 def _distance(true: float, predicted: float) -> float:

@@ -15,7 +15,6 @@ from .answers import Task
 from .answers import Track
 from .answers import is_well_formed
 from .names import NameMatcher
-from .overlap import Frames
 from .overlap import TrackOverlap
 from .overlap import interval_iou
 from .overlap import pooled
@@ -70,7 +69,7 @@ def score_question(prediction: ParsedAnswer, truth: Answer, task: Task, names: N
     predicted_tracks, true_tracks = merged(prediction.answer.tracks), merged(truth.tracks)
     match = names.match([track.name for track in predicted_tracks], [track.name for track in true_tracks])
     matched, true_count = len(match.pairs), len(true_tracks)
-    boxes = [] if task == "temporal" else _object_overlaps(predicted_tracks, true_tracks, dict(match.pairs))
+    boxes, pooled_boxes = ([], None) if task == "temporal" else _overlaps(predicted_tracks, true_tracks, dict(match.pairs))
     timed = task != "spatial" and truth.span is not None
     return QuestionScore(
         format=float(is_well_formed(prediction, task)),
@@ -81,7 +80,7 @@ def score_question(prediction: ParsedAnswer, truth: Answer, task: Task, names: N
         ap_30=_mean(overlap.average_precision(0.3) for overlap in boxes),
         ap_50=_mean(overlap.average_precision(0.5) for overlap in boxes),
         viou_tube=_mean(overlap.viou_tube for overlap in boxes),
-        viou_any=_pooled_overlap(predicted_tracks, true_tracks).viou if boxes else None,
+        viou_any=pooled_boxes.viou if pooled_boxes else None,
     )
 
 
@@ -96,24 +95,23 @@ def merged(tracks: Sequence[Track]) -> list[Track]:
     ]
 
 
-def _object_overlaps(
+def _overlaps(
     predicted: Sequence[Track], true: Sequence[Track], predicted_of: Mapping[int, int]
-) -> list[TrackOverlap]:
-    """One overlap for every true object that is visible at some time, also where nothing predicted matches it."""
-    overlaps = []
-    for index, track in enumerate(true):
-        frames = visible_frames(track.rows)
-        if frames:
-            found = visible_frames(predicted[predicted_of[index]].rows) if index in predicted_of else {}
-            overlaps.append(track_overlap(found, frames, {row[0] for row in track.rows}))
-    return overlaps
-
-
-def _pooled_overlap(predicted: Sequence[Track], true: Sequence[Track]) -> TrackOverlap:
-    """The overlap of all objects together, names ignored."""
-    frames: Frames = pooled(visible_frames(track.rows) for track in true)
-    found = pooled(visible_frames(track.rows) for track in predicted)
-    return track_overlap(found, frames, {row[0] for track in true for row in track.rows})
+) -> tuple[list[TrackOverlap], TrackOverlap | None]:
+    """One overlap for each true object that is visible at some time, and one of all objects together, names ignored."""
+    found = [visible_frames(track.rows) for track in predicted]
+    frames = [visible_frames(track.rows) for track in true]
+    times = [{row[0] for row in track.rows} for track in true]
+    overlaps = [
+        track_overlap(found[predicted_of[index]] if index in predicted_of else {}, own, times[index])
+        for index, own in enumerate(frames)
+        if own
+    ]
+    if not overlaps:
+        return [], None
+    if len(found) == len(frames) == len(predicted_of) == 1:  # one object on both sides: together is the same as alone
+        return overlaps, overlaps[0]
+    return overlaps, track_overlap(pooled(found), pooled(frames), set().union(*times))
 
 
 def _mean(values: Iterable[float]) -> float | None:
