@@ -13,7 +13,7 @@ from .avst_metrics.answers import TASKS
 from .avst_metrics.answers import Span
 from .avst_metrics.answers import parse_answer
 from .avst_metrics.coordinates import Size
-from .avst_metrics.skill import Question
+from .avst_metrics.scores import Question
 
 COLUMNS = [
     "question_id",

@@ -16,7 +16,7 @@ from .avst_metrics.answers import parse_answer
 from .avst_metrics.answers import write_answer
 from .avst_metrics.names import NameMatcher
 from .avst_metrics.scores import QuestionScore
-from .avst_metrics.skill import score_questions
+from .avst_metrics.scores import score_questions
 from .avst_metrics.summary import Summariser
 from .avst_metrics.summary import indices_by_group
 from .avst_metrics.summary import question_rows

@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import lt
 from typing import Literal
 from typing import NamedTuple
 from typing import get_args
@@ -276,8 +277,12 @@ def _read_rows(text: str, problems: list[Problem]) -> list[Row]:
     stray = "".join(pieces[::6]).strip(" \t\r\n,;")
     if stray:
         problems.append(_problem("unreadable_row", stray))
-    time, x1, y1, x2, y2 = (map(float, pieces[column::6]) for column in range(1, 6))
-    return _valid_rows(zip(time, x1, y1, x2, y2, strict=True), problems)
+    time, x1, y1, x2, y2 = (list(map(float, pieces[column::6])) for column in range(1, 6))
+    rows = list(zip(time, x1, y1, x2, y2, strict=True))
+    # the usual case by whole columns: all boxes have an area and all numbers are finite, else their sum is not
+    if all(map(lt, x1, x2)) and all(map(lt, y1, y2)) and math.isfinite(sum(time) + sum(x1) + sum(y1) + sum(x2) + sum(y2)):
+        return rows
+    return _valid_rows(rows, problems)
 
 
 def _valid_rows(rows: Iterable[Row], problems: list[Problem]) -> list[Row]:

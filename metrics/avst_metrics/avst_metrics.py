@@ -18,7 +18,7 @@ from .json_answers import read_json
 from .names import NameMatcher
 from .overlap import box_iou
 from .scores import score_question
-from .skill import score_questions
+from .scores import score_questions
 from .summary import Summariser
 from .summary import indices_by_group
 from .summary import question_rows

@@ -13,7 +13,7 @@ from .answers import parse_answer
 from .coordinates import Size
 from .coordinates import space_warning
 from .coordinates import to_source
-from .skill import Question
+from .scores import Question
 
 Value = TypeVar("Value")
 

@@ -64,8 +64,7 @@ class NameMatcher:
         A name that matches nothing whole is split at its commas and its parts are tried in the same tiers; where one
         matches, the name counts as that many predicted names. A blank name matches nothing and counts.
         """
-        whole = _candidates(predicted)
-        wanted = _candidates(true)
+        whole, wanted = _candidates(predicted), _candidates(true)
         pairs = self._match_in_tiers(whole, wanted)
         matched_true, matched = {name for name, _ in pairs}, {name for _, name in pairs}
         missed = [name for name in wanted if name not in matched_true]

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ Box = tuple[float, float, float, float]
 Frames = dict[float, list[Box]]
 
 TIME_TOLERANCE = 0.5 + 1e-6
+ROUNDING = 1e-9  # so near below a threshold a score is rounded, not lower
 
 
 def interval_iou(first: Span | None, second: Span | None) -> float:
@@ -81,53 +83,63 @@ def frame_iou(predicted: Sequence[Box], true: Sequence[Box]) -> float:
     >>> frame_iou([(0, 0, 10, 10), (50, 50, 60, 60)], [(0, 0, 10, 10)])
     0.5
     """
-    return float(frame_ious([(predicted, true)])[0])
+    return frame_ious([(predicted, true)])[0]
 
 
-def frame_ious(frames: Sequence[tuple[Sequence[Box], Sequence[Box]]]) -> NDArray[np.float64]:
-    """`frame_iou` of each of many frames, shape (frames,). One call of `box_iou` for all their pairs of boxes."""
-    shapes = [(len(predicted), len(true)) for predicted, true in frames]
+def frame_ious(frames: Sequence[tuple[Sequence[Box], Sequence[Box]]]) -> list[float]:
+    """`frame_iou` of each of many frames of (predicted, true) boxes, with one call of `box_iou` for all their pairs."""
     first = [box for predicted, true in frames for box in predicted for _ in true]
     second = [box for predicted, true in frames for _ in predicted for box in true]
-    overlaps = box_iou(first, second) if first else np.empty(0)
-    result, start = np.zeros(len(frames)), 0
-    for index, (rows, columns) in enumerate(shapes):
-        if rows == columns == 1:
-            result[index] = overlaps[start]
-        elif rows and columns:
-            matrix = overlaps[start : start + rows * columns].reshape(rows, columns)
-            result[index] = matrix[linear_sum_assignment(matrix, maximize=True)].sum() / max(rows, columns)
-        start += rows * columns
+    overlaps = box_iou(_array(first), _array(second))
+    numbers = overlaps.tolist()
+    result, start = [], 0
+    for predicted, true in frames:
+        rows, columns = len(predicted), len(true)
+        end = start + rows * columns
+        if rows > 1 and columns > 1:
+            matrix = overlaps[start:end].reshape(rows, columns)
+            best = float(matrix[linear_sum_assignment(matrix, maximize=True)].sum())
+        else:  # one box on a side has its pick
+            best = max(numbers[start:end], default=0.0)
+        result.append(best / max(rows, columns, 1))
+        start = end
     return result
+
+
+def _array(boxes: Sequence[Box]) -> NDArray[np.float64]:
+    """The boxes as an array of shape (n, 4); several times as fast as np.array."""
+    return np.fromiter(chain.from_iterable(boxes), np.float64, 4 * len(boxes)).reshape(-1, 4)
 
 
 # --- tracks -----------------------------------------------------------------------------------------------------------
 
 
+class MatchedFrames(NamedTuple):
+    """Predicted and true boxes at each visible true time of an object, and how many predicted times lie beside them."""
+
+    frames: list[tuple[Sequence[Box], Sequence[Box]]]
+    extra_times: int
+
+
 class TrackOverlap(NamedTuple):
     """Frame IoU at each visible true time of an object, and how many predicted times lie beside them."""
 
-    frame_ious: NDArray[np.float64]
+    frame_ious: Sequence[float]
     extra_times: int
 
     @property
     def viou(self) -> float:
         """Mean of frame IoU over the visible true times."""
-        return float(self.frame_ious.sum()) / len(self.frame_ious)
+        return sum(self.frame_ious) / len(self.frame_ious)
 
     @property
     def viou_tube(self) -> float:
         """Sum of frame IoU over the times that are true or predicted (VidSTG's vIoU): extra times cost."""
-        return float(self.frame_ious.sum()) / (len(self.frame_ious) + self.extra_times)
+        return sum(self.frame_ious) / (len(self.frame_ious) + self.extra_times)
 
     def average_precision(self, threshold: float) -> float:
         """Share of the visible true times with frame IoU of at least ``threshold`` (AP@t of V-STaR)."""
-        return share_at_least(self.frame_ious, threshold)
-
-
-def share_at_least(values: NDArray[np.float64], threshold: float) -> float:
-    """Share of ``values`` (k,) that reach ``threshold``; 1e-9 below it is rounding and counts."""
-    return float(np.count_nonzero(values >= threshold - 1e-9)) / len(values)
+        return sum(iou >= threshold - ROUNDING for iou in self.frame_ious) / len(self.frame_ious)
 
 
 def visible_frames(rows: Iterable[Row]) -> Frames:
@@ -149,8 +161,8 @@ def pooled(frames: Iterable[Frames]) -> Frames:
     return pool
 
 
-def track_overlap(predicted: Frames, true: Frames, annotated_times: Collection[float]) -> TrackOverlap:
-    """Frame IoU of one object over time; where nothing is predicted it is 0.
+def match_frames(predicted: Frames, true: Frames, annotated_times: Collection[float]) -> MatchedFrames:
+    """The predicted boxes at each visible true time of one object; none where no predicted time matches.
 
     Args:
         predicted: predicted boxes by time.
@@ -159,7 +171,7 @@ def track_overlap(predicted: Frames, true: Frames, annotated_times: Collection[f
     """
     matches, extra = match_times(predicted, true, annotated_times)
     found = (predicted[matches[time]] if time in matches else () for time in true)
-    return TrackOverlap(frame_ious(list(zip(found, true.values(), strict=True))), extra)
+    return MatchedFrames(list(zip(found, true.values(), strict=True)), extra)
 
 
 def match_times(
@@ -174,26 +186,25 @@ def match_times(
     Returns:
         The predicted time of each matched true time, and the number of predicted times neither matched nor ignored.
     """
-    if all(time in annotated for time in predicted):  # the usual case: both on the same grid
-        return {time: time for time in predicted if time in visible}, 0
-    grid = sorted(annotated)
-    candidates, extra = [], 0
-    for time in predicted:
+    matches = {time: time for time in predicted if time in visible}
+    others = [time for time in predicted if time not in annotated]
+    grid = sorted(annotated) if others else []
+    candidates, kept = [], 0
+    for time in others:
         near = grid[bisect_left(grid, time - TIME_TOLERANCE) : bisect_right(grid, time + TIME_TOLERANCE)]
         if not near and grid[0] < time < grid[-1]:
             continue
         by_distance = sorted((_distance(true, time), true, time) for true in near)
         nearest = by_distance[0][1] if near else grid[0 if time < grid[0] else -1]
         if nearest in visible:
-            extra += 1
+            kept += 1
             candidates += [pair for pair in by_distance if pair[1] in visible]
-    matches: dict[float, float] = {}
     used: set[float] = set()
     for _, true, time in sorted(candidates):
         if true not in matches and time not in used:
             matches[true] = time
             used.add(time)
-    return matches, extra - len(used)
+    return matches, kept - len(used)
 
 
 def _distance(true: float, predicted: float) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,26 @@ from .answers import Task
 from .answers import Track
 from .answers import is_well_formed
 from .names import NameMatcher
+from .overlap import ROUNDING
+from .overlap import MatchedFrames
 from .overlap import TrackOverlap
+from .overlap import frame_ious
 from .overlap import interval_iou
+from .overlap import match_frames
 from .overlap import pooled
-from .overlap import track_overlap
 from .overlap import visible_frames
 
 CONFIDENCE = 0.95
+MAX_BLOCK = 4_000_000  # drawn rows held at once by the bootstrap
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What scoring needs of a question. ``duration`` (of the video, seconds) is for skill alone; None where unknown."""
+
+    truth: Answer
+    task: Task
+    duration: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +80,79 @@ def score_question(prediction: ParsedAnswer, truth: Answer, task: Task, names: N
     >>> score.tiou, score.object_f1, score.format
     (0.75, 1.0, 1.0)
     """
-    predicted_tracks, true_tracks = merged(prediction.answer.tracks), merged(truth.tracks)
-    match = names.match([track.name for track in predicted_tracks], [track.name for track in true_tracks])
-    matched, true_count = len(match.pairs), len(true_tracks)
-    boxes, pooled_boxes = ([], None) if task == "temporal" else _overlaps(predicted_tracks, true_tracks, dict(match.pairs))
+    matched = _match(prediction.answer, truth, task, names)
+    ious = frame_ious([frame for track in matched.tracks for frame in track.frames])
+    overlaps, start = [], 0
+    for track in matched.tracks:
+        overlaps.append(TrackOverlap(ious[start : start + len(track.frames)], track.extra_times))
+        start += len(track.frames)
     timed = task != "spatial" and truth.span is not None
     return QuestionScore(
         format=float(is_well_formed(prediction, task)),
         tiou=interval_iou(prediction.answer.span, truth.span) if timed else None,
-        object_accuracy=matched / true_count if true_count else 0.0,
-        object_f1=2 * matched / (true_count + match.predicted_count) if true_count else 0.0,
-        viou=_mean(overlap.viou for overlap in boxes),
-        ap_30=_mean(overlap.average_precision(0.3) for overlap in boxes),
-        ap_50=_mean(overlap.average_precision(0.5) for overlap in boxes),
-        viou_tube=_mean(overlap.viou_tube for overlap in boxes),
-        viou_any=pooled_boxes.viou if pooled_boxes else None,
+        **matched.name_scores(),
+        **_box_scores(overlaps[:-1], overlaps[-1:]),
     )
+
+
+def score_questions(
+    predictions: Sequence[ParsedAnswer], questions: Sequence[Question], names: NameMatcher
+) -> list[QuestionScore]:
+    """`score_question` of each prediction and its question."""
+    return [
+        score_question(prediction, question.truth, question.task, names)
+        for prediction, question in zip(predictions, questions, strict=True)
+    ]
+
+
+class _Matched(NamedTuple):
+    """What of a prediction belongs to what of the truth.
+
+    ``tracks`` are the true objects that are visible at some time, and behind them all objects as one.
+    """
+
+    name_pairs: int
+    predicted_names: int
+    true_names: int
+    tracks: list[MatchedFrames]
+
+    def name_scores(self) -> dict[str, float]:
+        """Matched over true names (recall), and its harmonic mean with matched over predicted names."""
+        return {
+            "object_accuracy": self.name_pairs / self.true_names if self.true_names else 0.0,
+            "object_f1": 2 * self.name_pairs / (self.true_names + self.predicted_names) if self.name_pairs else 0.0,
+        }
+
+
+def _match(prediction: Answer, truth: Answer, task: Task, names: NameMatcher) -> _Matched:
+    predicted, true = merged(prediction.tracks), merged(truth.tracks)
+    match = names.match([track.name for track in predicted], [track.name for track in true])
+    tracks = [] if task == "temporal" else _match_tracks(predicted, true, dict(match.pairs))
+    return _Matched(len(match.pairs), match.predicted_count, len(true), tracks)
+
+
+def _match_tracks(predicted: Sequence[Track], true: Sequence[Track], predicted_of: Mapping[int, int]) -> list[MatchedFrames]:
+    found, frames = [visible_frames(track.rows) for track in predicted], [visible_frames(track.rows) for track in true]
+    times = [{row[0] for row in track.rows} for track in true]
+    objects = [
+        match_frames(found[predicted_of[index]] if index in predicted_of else {}, own, times[index])
+        for index, own in enumerate(frames)
+        if own
+    ]
+    if len(found) == len(frames) == len(predicted_of) == 1:  # one object on both sides: all as one is that object
+        return objects * 2
+    return [*objects, match_frames(pooled(found), pooled(frames), set().union(*times))] if objects else []
+
+
+def _box_scores(objects: Sequence[TrackOverlap], together: Sequence[TrackOverlap]) -> dict[str, float | None]:
+    """Means over objects; ``together`` is all objects as one, or nothing where none is visible."""
+    return {
+        "viou": _mean(overlap.viou for overlap in objects),
+        "ap_30": _mean(overlap.average_precision(0.3) for overlap in objects),
+        "ap_50": _mean(overlap.average_precision(0.5) for overlap in objects),
+        "viou_tube": _mean(overlap.viou_tube for overlap in objects),
+        "viou_any": _mean(overlap.viou for overlap in together),
+    }
 
 
 def merged(tracks: Sequence[Track]) -> list[Track]:
@@ -95,25 +166,6 @@ def merged(tracks: Sequence[Track]) -> list[Track]:
     ]
 
 
-def _overlaps(
-    predicted: Sequence[Track], true: Sequence[Track], predicted_of: Mapping[int, int]
-) -> tuple[list[TrackOverlap], TrackOverlap | None]:
-    """One overlap for each true object that is visible at some time, and one of all objects together, names ignored."""
-    found = [visible_frames(track.rows) for track in predicted]
-    frames = [visible_frames(track.rows) for track in true]
-    times = [{row[0] for row in track.rows} for track in true]
-    overlaps = [
-        track_overlap(found[predicted_of[index]] if index in predicted_of else {}, own, times[index])
-        for index, own in enumerate(frames)
-        if own
-    ]
-    if not overlaps:
-        return [], None
-    if len(found) == len(frames) == len(predicted_of) == 1:  # one object on both sides: together is the same as alone
-        return overlaps, overlaps[0]
-    return overlaps, track_overlap(pooled(found), pooled(frames), set().union(*times))
-
-
 def _mean(values: Iterable[float]) -> float | None:
     numbers = list(values)
     return sum(numbers) / len(numbers) if numbers else None
@@ -123,8 +175,7 @@ def _mean(values: Iterable[float]) -> float | None:
 
 
 def _at_least(value: float | None, threshold: float) -> float | None:
-    """1 or 0; 1e-9 below the threshold is rounding and counts as reaching it."""
-    return None if value is None else float(value >= threshold - 1e-9)
+    return None if value is None else float(value >= threshold - ROUNDING)
 
 
 TABLE_SCORES: dict[str, Callable[[QuestionScore], float | None]] = {
@@ -201,15 +252,29 @@ def bootstrap_intervals(
         return nothing, nothing
     defined = ~np.isnan(matrix)
     both = np.concatenate([np.where(defined, matrix, 0.0), defined], axis=1)
-    # How often each question is drawn in each sample: means of all samples are then one matrix product.
-    weights = np.random.default_rng(seed).multinomial(questions, np.full(questions, 1 / questions), size=samples)
-    sums, counts = np.split(weights.astype(np.float64) @ both, 2, axis=1)
+    sums, counts = np.split(_resampled_sums(both, samples, np.random.default_rng(seed)), 2, axis=1)
     usable = counts.any(axis=0)
     means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)[:, usable]
     tail = (1 - CONFIDENCE) / 2
     bounds = np.full((2, columns), np.nan)
     bounds[:, usable] = np.nanquantile(means, [tail, 1 - tail], axis=0)
     return bounds[0], bounds[1]
+
+
+def _resampled_sums(matrix: NDArray[np.float64], samples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Column sums of ``samples`` resamples of the rows, shape (samples, columns).
+
+    How often each row is drawn makes a matrix, and all sums are one product with it; in blocks, to bound its size.
+    """
+    rows = len(matrix)
+    block = max(1, MAX_BLOCK // rows)
+    sums = []
+    for start in range(0, samples, block):
+        size = min(block, samples - start)
+        draws = rng.integers(0, rows, (size, rows)) + np.arange(size)[:, None] * rows
+        times_drawn = np.bincount(draws.ravel(), minlength=size * rows).reshape(size, rows)
+        sums.append(times_drawn.astype(np.float64) @ matrix)
+    return np.concatenate(sums)
 
 
 def _float_or_none(value: float) -> float | None:

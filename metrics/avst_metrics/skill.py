@@ -7,46 +7,26 @@ m_tIoU of 58.3. A score alone does not tell whether a model looked at the video;
 from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .answers import Answer
 from .answers import ParsedAnswer
-from .answers import Task
 from .answers import Track
 from .answers import is_visible
 from .names import NameMatcher
+from .overlap import ROUNDING
 from .overlap import Box
-from .overlap import share_at_least
 from .scores import BOX_SCORES
 from .scores import TABLE_SCORES
+from .scores import Question
 from .scores import QuestionScore
 from .scores import score_matrix
-from .scores import score_question
+from .scores import score_questions
 
 GRID_STEP = 0.02
 SPAN_THRESHOLDS = {"R1@0.3": 0.3, "R1@0.5": 0.5, "R1@0.7": 0.7}
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What scoring needs of a question. ``duration`` (of the video, seconds) is for skill alone; None where unknown."""
-
-    truth: Answer
-    task: Task
-    duration: float | None = None
-
-
-def score_questions(
-    predictions: Sequence[ParsedAnswer], questions: Sequence[Question], names: NameMatcher
-) -> list[QuestionScore]:
-    """`score_question` of each prediction and its question; the boxes of both are in source pixels."""
-    return [
-        score_question(prediction, question.truth, question.task, names)
-        for prediction, question in zip(predictions, questions, strict=True)
-    ]
 
 
 def skill(score: float | None, floor: float | None) -> float | None:
@@ -70,7 +50,7 @@ def best_constant_spans(questions: Sequence[Question]) -> dict[str, float]:
     overlaps = _grid_overlaps(true)
     floors = {"m_tIoU": float(overlaps.mean(axis=1).max())}
     for name, threshold in SPAN_THRESHOLDS.items():
-        floors[name] = max(share_at_least(row, threshold) for row in overlaps)
+        floors[name] = float((overlaps >= threshold - ROUNDING).mean(axis=1).max())
     return floors
 
 

@@ -10,10 +10,10 @@ from .answers import TASKS
 from .answers import ParsedAnswer
 from .names import NameMatcher
 from .scores import TABLE_SCORES
+from .scores import Question
 from .scores import QuestionScore
 from .scores import aggregate
 from .scores import has_score
-from .skill import Question
 from .skill import best_constant_spans
 from .skill import constant_box_scores
 from .skill import mean_box_scores

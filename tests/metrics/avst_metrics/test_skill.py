@@ -10,7 +10,7 @@ from r_avst.metrics.avst_metrics.answers import Track
 from r_avst.metrics.avst_metrics.answers import parse_answer
 from r_avst.metrics.avst_metrics.names import NameMatcher
 from r_avst.metrics.avst_metrics.overlap import interval_iou
-from r_avst.metrics.avst_metrics.skill import Question
+from r_avst.metrics.avst_metrics.scores import Question
 from r_avst.metrics.avst_metrics.skill import best_constant_spans
 from r_avst.metrics.avst_metrics.skill import commonest_name
 from r_avst.metrics.avst_metrics.skill import constant_box_scores
