@@ -88,6 +88,8 @@ def frame_iou(predicted: Sequence[Box], true: Sequence[Box]) -> float:
 
 def frame_ious(frames: Sequence[tuple[Sequence[Box], Sequence[Box]]]) -> list[float]:
     """`frame_iou` of each of many frames of (predicted, true) boxes, with one call of `box_iou` for all their pairs."""
+    if not frames:
+        return []
     first = [box for predicted, true in frames for box in predicted for _ in true]
     second = [box for predicted, true in frames for _ in predicted for box in true]
     overlaps = box_iou(_array(first), _array(second))

@@ -91,7 +91,7 @@ def score_question(prediction: ParsedAnswer, truth: Answer, task: Task, names: N
         format=float(is_well_formed(prediction, task)),
         tiou=interval_iou(prediction.answer.span, truth.span) if timed else None,
         **matched.name_scores(),
-        **_box_scores(overlaps[:-1], overlaps[-1:]),
+        **_box_scores(overlaps[: matched.visible_objects], overlaps[-1:]),
     )
 
 
@@ -108,12 +108,13 @@ def score_questions(
 class _Matched(NamedTuple):
     """What of a prediction belongs to what of the truth.
 
-    ``tracks`` are the true objects that are visible at some time, and behind them all objects as one.
+    ``tracks`` are the true objects that are visible at some time, and last, unless it is the same, all objects as one.
     """
 
     name_pairs: int
     predicted_names: int
     true_names: int
+    visible_objects: int
     tracks: list[MatchedFrames]
 
     def name_scores(self) -> dict[str, float]:
@@ -127,11 +128,13 @@ class _Matched(NamedTuple):
 def _match(prediction: Answer, truth: Answer, task: Task, names: NameMatcher) -> _Matched:
     predicted, true = merged(prediction.tracks), merged(truth.tracks)
     match = names.match([track.name for track in predicted], [track.name for track in true])
-    tracks = [] if task == "temporal" else _match_tracks(predicted, true, dict(match.pairs))
-    return _Matched(len(match.pairs), match.predicted_count, len(true), tracks)
+    objects, together = ([], []) if task == "temporal" else _match_tracks(predicted, true, dict(match.pairs))
+    return _Matched(len(match.pairs), match.predicted_count, len(true), len(objects), objects + together)
 
 
-def _match_tracks(predicted: Sequence[Track], true: Sequence[Track], predicted_of: Mapping[int, int]) -> list[MatchedFrames]:
+def _match_tracks(
+    predicted: Sequence[Track], true: Sequence[Track], predicted_of: Mapping[int, int]
+) -> tuple[list[MatchedFrames], list[MatchedFrames]]:
     found, frames = [visible_frames(track.rows) for track in predicted], [visible_frames(track.rows) for track in true]
     times = [{row[0] for row in track.rows} for track in true]
     objects = [
@@ -139,9 +142,10 @@ def _match_tracks(predicted: Sequence[Track], true: Sequence[Track], predicted_o
         for index, own in enumerate(frames)
         if own
     ]
-    if len(found) == len(frames) == len(predicted_of) == 1:  # one object on both sides: all as one is that object
-        return objects * 2
-    return [*objects, match_frames(pooled(found), pooled(frames), set().union(*times))] if objects else []
+    same = len(found) == len(frames) == len(predicted_of) == 1  # one object on both sides: all as one is that object
+    if same or not objects:
+        return objects, []
+    return objects, [match_frames(pooled(found), pooled(frames), set().union(*times))]
 
 
 def _box_scores(objects: Sequence[TrackOverlap], together: Sequence[TrackOverlap]) -> dict[str, float | None]:
