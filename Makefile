@@ -35,7 +35,7 @@ $(VENV)/dev: $(VENV)/base
 
 demo: $(VENV)/base
 	$(BIN)/r-avst-build release $(ANNOTATIONS) $(UNAV) --out release/r-avst
-	rm -rf release/avst_metrics && mkdir release/avst_metrics && cp $(METRIC_FILES) release/avst_metrics/
+	@rm -rf release/avst_metrics && mkdir release/avst_metrics && cp $(METRIC_FILES) release/avst_metrics/
 	$(BIN)/r-avst-score --dataset release/r-avst --with-floors --with-paper --word-vectors exact --json release/floors.json
 	cd release && ../$(BIN)/python -c 'from datasets import load_dataset; import evaluate; \
 	    print(load_dataset("r-avst")); print("evaluate.load:", evaluate.load("avst_metrics").name)'

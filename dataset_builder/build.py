@@ -160,8 +160,8 @@ def _local_file(annotations: str) -> Path:
         return Path(datasets.DownloadManager().download(annotations))
     except (OSError, ValueError) as error:
         raise BuildError(
-            f"{annotations} cannot be downloaded ({error}). Download it where there is network and give the file: "
-            "r-avst-build release --annotations FILE"
+            f"{annotations} cannot be downloaded ({error.__cause__ or error!r}). "
+            "Download it where there is network and give the file: r-avst-build release --annotations FILE"
         ) from None
 
 

@@ -1,5 +1,6 @@
 """The data set: its features, its configs, and the `datasets` builder that writes records as parquet."""
 
+import hashlib
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -155,27 +156,41 @@ def write_dataset(records: Records, folder: Path, cache: Path) -> dict[str, dict
 
     Args:
         records: what to write.
-        folder: an existing folder; gets ``{config}/r-avst-{split}.parquet`` and ``README.md``.
+        folder: an existing folder; gets ``{config}/r-avst-{split}-{digest}.parquet`` and ``README.md``.
         cache: a scratch folder for the builder's locks.
 
     Returns:
         The number of rows by config and split.
     """
     counts: dict[str, dict[str, int]] = {}
+    files: dict[str, dict[str, list[str]]] = {}
     for config in CONFIGS:
         builder = RAvst(records, config_name=config, cache_dir=str(cache))
         builder.download_and_prepare(str(cache / config), file_format="parquet")
         counts[config] = {name: split.num_examples for name, split in builder.info.splits.items()}
-        (folder / config).mkdir()
-        for path in sorted((cache / config).glob("*.parquet")):
-            path.replace(folder / config / path.name)
-    _card(counts).save(folder / "README.md")
+        files[config] = {split: _moved(cache / config, split, folder / config) for split in counts[config]}
+    _card(counts, files).save(folder / "README.md")
     return counts
 
 
-def _card(counts: Mapping[str, Mapping[str, int]]) -> DatasetCard:
+def _moved(source: Path, split: str, target: Path) -> list[str]:
+    """Moves a split's parquet files and returns their paths in the data set.
+
+    Their names bear a digest of their content, and the card names each one: `datasets` keys its cache by the names in the
+    card alone, and would give the rows of an earlier build for those of this one.
+    """
+    target.mkdir(exist_ok=True)
+    names = []
+    for path in sorted(source.glob(f"{DATASET_NAME}-{split}*.parquet")):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        names.append(f"{target.name}/{path.stem}-{digest}.parquet")
+        path.replace(target / names[-1].split("/")[1])
+    return names
+
+
+def _card(counts: Mapping[str, Mapping[str, int]], files: Mapping[str, Mapping[str, list[str]]]) -> DatasetCard:
     """The card with the configs, without which `load_dataset` would mix the parquet files of all of them."""
-    configs = [_config("default", TASKS, counts), *(_config(name, (name,), counts) for name in CONFIGS)]
+    configs = [_config("default", TASKS, files), *(_config(name, (name,), files) for name in CONFIGS)]
     data = DatasetCardData(
         pretty_name="R-AVST", task_categories=["video-text-to-text"], tags=["audio-visual", "grounding"], configs=configs
     )
@@ -183,7 +198,6 @@ def _card(counts: Mapping[str, Mapping[str, int]]) -> DatasetCard:
     return DatasetCard(f"---\n{data}\n---\n\n# R-AVST\n\n| config | split | rows |\n| --- | --- | --- |\n{rows}\n")
 
 
-def _config(name: str, folders: Sequence[str], counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
-    splits = [split for split in SPLITS if any(split in counts[folder] for folder in folders)]
-    files = [{"split": split, "path": [f"{folder}/*-{split}*.parquet" for folder in folders]} for split in splits]
-    return {"config_name": name, "data_files": files}
+def _config(name: str, folders: Sequence[str], files: Mapping[str, Mapping[str, list[str]]]) -> dict[str, Any]:
+    paths = {split: [path for folder in folders for path in files[folder].get(split, [])] for split in SPLITS}
+    return {"config_name": name, "data_files": [{"split": split, "path": own} for split, own in paths.items() if own]}

@@ -4,10 +4,13 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
+import yaml
+from datasets.exceptions import DatasetsError
 
 from .avst_metrics.answers import TASKS
 from .avst_metrics.answers import Span
@@ -63,8 +66,10 @@ def load_questions(dataset: str, split: str) -> list[BenchmarkQuestion]:
         BenchmarkError: it cannot be loaded, or lacks a column.
     """
     try:
+        if "/" not in dataset and not Path(dataset).is_dir():  # the cache would serve a folder that is gone
+            raise FileNotFoundError("there is no such folder here")
         rows = datasets.load_dataset(dataset, split=split)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, DatasetsError, yaml.YAMLError) as error:
         raise BenchmarkError(
             f"the split {split!r} of {dataset!r} cannot be loaded ({error}). Build it: r-avst-build release --out {dataset}"
         ) from None

@@ -16,6 +16,7 @@ from .avst_metrics.answers import is_visible
 from .avst_metrics.overlap import Box
 from .avst_metrics.skill import commonest_name
 from .avst_metrics.skill import median_box
+from .benchmark import BenchmarkError
 from .benchmark import BenchmarkQuestion
 
 JITTER = 0.1  # standard deviation, in lengths of the span or sides of the box
@@ -68,7 +69,7 @@ LEGEND = (
 
 def _duration(own: BenchmarkQuestion) -> float:
     if own.question.duration is None:
-        raise ValueError(f"the question {own.question_id} has no video duration, which a floor needs")
+        raise BenchmarkError(f"the question {own.question_id} has no video duration, which a floor needs")
     return own.question.duration
 
 

@@ -52,6 +52,10 @@ examples:
 """
 
 
+class OutputError(ValueError):
+    """A file that cannot be written; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScoredModel:
     """A model's (or floor's) predictions of the scored questions, and their scores."""
@@ -70,8 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.balanced and options.seed is None:
         parser.error("--balanced draws a subset: say --seed, so that it can be drawn again")
     try:
+        _check_writable(options.json, options.per_question)
         result = score(options)
-    except (BenchmarkError, PredictionError, WordVectorsError) as error:
+    except (BenchmarkError, OutputError, PredictionError, WordVectorsError) as error:
         print(f"r-avst-score: {error}", file=sys.stderr)
         return 2
     print(render_tables(result, with_paper=options.with_paper))
@@ -96,19 +101,34 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--with-paper", action="store_true", help="add the paper's rows")
     parser.add_argument("--by", choices=BREAKDOWNS, help="break the tables down by this")
     parser.add_argument("--balanced", action="store_true", help="score a subset with as many questions of each task")
-    parser.add_argument("--seed", type=int, help="of the subset, the bootstrap and the random floors (default: 0)")
+    parser.add_argument("--seed", type=_whole_number, help="of the subset, the bootstrap and the random floors (default: 0)")
     parser.add_argument(
         "--word-vectors",
         default=DEFAULT,
         metavar="WHICH",
         help='%(default)s (the default, downloaded once), a .kv, .bin or .npz file, or "exact" for none',
     )
-    parser.add_argument("--bootstrap-samples", type=int, default=1000, metavar="N", help="default: %(default)s; 0 for none")
+    parser.add_argument(
+        "--bootstrap-samples", type=_whole_number, default=1000, metavar="N", help="default: %(default)s; 0 for none"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure here")
     parser.add_argument(
         "--per-question", type=Path, metavar="FILE", help="write the scores of each question here (JSON lines)"
     )
     return parser
+
+
+def _check_writable(*paths: Path | None) -> None:
+    """Before the scoring, not after it."""
+    for path in filter(None, paths):
+        if not path.parent.is_dir():
+            raise OutputError(f"{path.parent}: there is no such folder to write {path.name} to")
+
+
+def _whole_number(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
+    return int(text)
 
 
 def score(options: argparse.Namespace) -> dict[str, Any]:
@@ -145,8 +165,8 @@ def _predicted_answers(
 ) -> dict[str, list[ParsedAnswer]]:
     answers: dict[str, list[ParsedAnswer]] = {}
     for path in paths:
-        if path.stem in answers:
-            raise PredictionError(f"{path}: another file is named {path.stem} too; rows are named by files, rename one")
+        if path.stem in answers or path.stem in FLOORS:
+            raise PredictionError(f"{path}: another row is named {path.stem} too; rows are named by files, rename this one")
         predictions = read_predictions(path, split)
         for warning in predictions.warnings:
             print(f"r-avst-score: warning: {warning}", file=sys.stderr)

@@ -19,6 +19,7 @@ from .names import NameMatcher
 from .overlap import box_iou
 from .scores import score_question
 from .scores import score_questions
+from .skill import skill
 from .summary import Summariser
 from .summary import indices_by_group
 from .summary import question_rows

@@ -20,6 +20,7 @@ Space = Literal["source", "model", "norm1000", "unit"]
 SPACES: tuple[Space, ...] = get_args(Space)
 Size = tuple[int, int]
 
+MAX_SIDE = 1_000_000  # pixels: no video is larger, and a larger number would scale boxes to nothing or infinity
 UNIT_LIMIT, NORM1000_LIMIT = 1.5, 1500  # beyond these a box is out of the frame by half of it or more
 
 SPACES_HELP = (
@@ -93,13 +94,13 @@ def checked_size(size: Any, name: str, space: str = "") -> Size:
     """Width and height in pixels out of whatever a user gave; ``name`` and ``space`` are for the error.
 
     Raises:
-        ValueError: it is None, or not two whole numbers above 0.
+        ValueError: it is None, or not two whole numbers from 1 to `MAX_SIDE`.
     """
     if size is None:
         raise ValueError(f"the space {space!r} needs {name} (width, height), but there is none")
     numbers = list(size) if isinstance(size, list | tuple) else []
-    if len(numbers) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in numbers):
-        raise ValueError(f"{name} is {size!r}; it must be two whole numbers above 0: width, height")
+    if len(numbers) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and 0 < n <= MAX_SIDE for n in numbers):
+        raise ValueError(f"{name} is {size!r:.80}; it must be two whole numbers above 0: width, height")
     return numbers[0], numbers[1]
 
 

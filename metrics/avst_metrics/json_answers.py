@@ -20,7 +20,7 @@ MAX_DEPTH = 32
 MAX_FALSE_STARTS = 32  # brackets in prose before the JSON; the bound keeps the reader linear
 CUT_TAIL = 64  # a value whose error is this near to the end of the text was cut short
 
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(parse_int=float)  # an int of more than 4,300 digits would raise
 # An unterminated string runs to the end of the text: trying it again from every later quote would be quadratic.
 _BRACKET_OR_STRING = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
 _OPENING = re.compile(r"[\[{]")
@@ -80,7 +80,7 @@ def _repaired_value(text: str, start: int) -> tuple[Any, int]:
         if not closers or len(closers) > MAX_DEPTH:
             break
     try:
-        return json.loads(text[start:end] + missing), end
+        return _DECODER.decode(text[start:end] + missing), end
     except json.JSONDecodeError:
         return None, start + 1
 

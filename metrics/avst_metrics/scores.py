@@ -86,12 +86,18 @@ def score_question(prediction: ParsedAnswer, truth: Answer, task: Task, names: N
     for track in matched.tracks:
         overlaps.append(TrackOverlap(ious[start : start + len(track.frames)], track.extra_times))
         start += len(track.frames)
+    objects = overlaps[: matched.visible_objects]
     timed = task != "spatial" and truth.span is not None
     return QuestionScore(
         format=float(is_well_formed(prediction, task)),
         tiou=interval_iou(prediction.answer.span, truth.span) if timed else None,
-        **matched.name_scores(),
-        **_box_scores(overlaps[: matched.visible_objects], overlaps[-1:]),
+        object_accuracy=matched.recall,
+        object_f1=matched.f1,
+        viou=_mean(overlap.viou for overlap in objects),
+        ap_30=_mean(overlap.average_precision(0.3) for overlap in objects),
+        ap_50=_mean(overlap.average_precision(0.5) for overlap in objects),
+        viou_tube=_mean(overlap.viou_tube for overlap in objects),
+        viou_any=_mean(overlap.viou for overlap in overlaps[-1:]),
     )
 
 
@@ -117,12 +123,15 @@ class _Matched(NamedTuple):
     visible_objects: int
     tracks: list[MatchedFrames]
 
-    def name_scores(self) -> dict[str, float]:
-        """Matched over true names (recall), and its harmonic mean with matched over predicted names."""
-        return {
-            "object_accuracy": self.name_pairs / self.true_names if self.true_names else 0.0,
-            "object_f1": 2 * self.name_pairs / (self.true_names + self.predicted_names) if self.name_pairs else 0.0,
-        }
+    @property
+    def recall(self) -> float:
+        """Matched over true names."""
+        return self.name_pairs / self.true_names if self.true_names else 0.0
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of recall and matched over predicted names."""
+        return 2 * self.name_pairs / (self.true_names + self.predicted_names) if self.name_pairs else 0.0
 
 
 def _match(prediction: Answer, truth: Answer, task: Task, names: NameMatcher) -> _Matched:
@@ -146,17 +155,6 @@ def _match_tracks(
     if same or not objects:
         return objects, []
     return objects, [match_frames(pooled(found), pooled(frames), set().union(*times))]
-
-
-def _box_scores(objects: Sequence[TrackOverlap], together: Sequence[TrackOverlap]) -> dict[str, float | None]:
-    """Means over objects; ``together`` is all objects as one, or nothing where none is visible."""
-    return {
-        "viou": _mean(overlap.viou for overlap in objects),
-        "ap_30": _mean(overlap.average_precision(0.3) for overlap in objects),
-        "ap_50": _mean(overlap.average_precision(0.5) for overlap in objects),
-        "viou_tube": _mean(overlap.viou_tube for overlap in objects),
-        "viou_any": _mean(overlap.viou for overlap in together),
-    }
 
 
 def merged(tracks: Sequence[Track]) -> list[Track]:

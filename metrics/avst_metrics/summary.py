@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Hashable
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from .answers import TASKS
@@ -37,6 +38,7 @@ class Summariser:
         self.bootstrap_samples = bootstrap_samples
         self.seed = seed
         self._constants = constant_box_scores(questions, names)
+        self._floors_of = cache(self._uncached_floors)
 
     def by_task(self, scores: Sequence[QuestionScore], indices: Sequence[int] | None = None) -> dict[str, Figures]:
         """``{"overall" | task: {score: {value, low, high, count, undefined, floor, skill}}}``, values in 0..1.
@@ -59,7 +61,7 @@ class Summariser:
         constant answer.
         """
         questions = [self.questions[index] for index in indices]
-        floors = best_constant_spans(questions) | mean_box_scores([self._constants[index] for index in indices])
+        floors = self._floors_of(tuple(indices))
         asked = Counter(name for question in questions for name in TABLE_SCORES if has_score(question.task, name))
         aggregates = aggregate([scores[index] for index in indices], self.bootstrap_samples, self.seed)
         return {
@@ -73,12 +75,16 @@ class Summariser:
             if asked[name]
         }
 
+    def _uncached_floors(self, indices: tuple[int, ...]) -> dict[str, float]:
+        spans = best_constant_spans([self.questions[index] for index in indices])
+        return spans | mean_box_scores([self._constants[index] for index in indices])
+
 
 def indices_by_group(groups: Sequence[Hashable | Sequence[Hashable]]) -> dict[str, list[int]]:
     """The rows of each group, in the order of the groups' names; a row that names several counts in each of them."""
     found: dict[str, list[int]] = {}
     for index, own in enumerate(groups):
-        for group in own if isinstance(own, list | tuple | set | frozenset) else [own]:
+        for group in dict.fromkeys(own if isinstance(own, list | tuple | set | frozenset) else [own]):
             found.setdefault(str(group), []).append(index)
     return dict(sorted(found.items()))
 

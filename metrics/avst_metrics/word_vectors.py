@@ -63,8 +63,14 @@ def _google_news() -> "KeyedVectors":
     if not kept.is_file():
         vectors = _downloaded()
         words = [word for word in vectors.index_to_key if word == word.lower() and word.isalnum()]
-        _keep(_keyed_vectors(words, vectors[words]), kept)
-    return _read_kv(kept)
+        try:
+            _keep(_keyed_vectors(words, vectors[words]), kept)
+        except OSError as error:
+            raise WordVectorsError(f"{kept} cannot be written ({error}): set R_AVST_CACHE to a writable folder") from error
+    try:
+        return _read_kv(kept)
+    except Exception as error:  # a pickle that was cut off raises what it likes
+        raise WordVectorsError(f"{kept} is damaged ({error!r}): delete the folder {kept.parent} and try again") from error
 
 
 def _downloaded() -> "KeyedVectors":
