@@ -54,7 +54,7 @@ def page() -> Any:
     card = (FOLDER / "README.md").read_text(encoding="utf-8").split("---", 2)[2]
     with gr.Blocks(title="avst_metrics") as blocks:
         gr.Markdown(
-            "# avst_metrics\nOne answer, scored. Boxes are in pixels of the video; names match by their letters here."
+            "# Score an answer\nBoxes are in pixels of the video. Names match by their letters here, without word vectors."
         )
         with gr.Row():
             prediction = gr.Textbox(EXAMPLE_PREDICTION, label="Prediction", lines=12)
@@ -63,7 +63,10 @@ def page() -> Any:
         with gr.Row():
             table = gr.Dataframe(headers=SCORE_COLUMNS, label="Scores, 0 to 1", interactive=False)
             problems = gr.Textbox(label="Problems in the text", interactive=False)
-        button.click(score, [prediction, reference], [table, problems], api_name="score")
+        # one at a time: a metric of evaluate keeps what it is given in one file until it has computed
+        texts, results = [prediction, reference], [table, problems]
+        button.click(score, texts, results, api_name="score", concurrency_limit=1, concurrency_id="metric")
+        blocks.load(score, texts, results, api_visibility="private", concurrency_limit=1, concurrency_id="metric")
         gr.Markdown(card)
     return blocks
 
