@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import json
+import logging
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+from tqdm import tqdm
 
 from .builder import write_dataset
 from .frame_sizes import JoinReport
@@ -23,6 +25,7 @@ from .sources.release import read_release
 from .sources.unav100 import UnavError
 from .sources.unav100 import read_unav
 from .sources.unav100 import with_labels
+from .video import PyAVMissingError
 from .video import VideoError
 
 REPORT = "build_report.json"
@@ -39,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         report = build_release(options.annotations, options.unav, options.videos, options.out)
-    except (BuildError, ReleaseError, UnavError, VideoError) as error:
-        print(f"r-avst-build: {error}", file=sys.stderr)
+    except (BuildError, PyAVMissingError, ReleaseError, UnavError, VideoError) as error:
+        tqdm.write(f"r-avst-build: {error}", file=sys.stderr)  # a progress bar may still be open
         return 2
     print(describe(report, options.out))
     return 0
@@ -83,19 +86,25 @@ def build_release(annotations: str, unav: Path | None, videos: Path | None, out:
         ReleaseError, UnavError, VideoError: an input is not what it should be.
     """
     _check_replaceable(out)
-    path = _local_file(annotations)
-    records = read_release(path)
+    path, records = _read_annotations(annotations)
     if unav is not None:
         records = with_labels(records, read_unav(_existing_file(unav)))
     joined = None
     if videos is not None:
         records, joined = join_videos(records, videos)
+    report = {"source": {"annotations": annotations, "sha256": _digest(path)}, **_report(records, joined)}
+    try:
+        return _write(records, report, out)
+    except OSError as error:
+        raise BuildError(f"{out} cannot be written ({error})") from error
+
+
+def _write(records: Records, report: dict[str, Any], out: Path) -> dict[str, Any]:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
         ready = Path(scratch) / "ready"
         ready.mkdir()
-        rows = write_dataset(records, ready, Path(scratch) / "cache")
-        report = _report(records, rows, joined, annotations, path)
+        report["rows"] = write_dataset(records, ready, Path(scratch) / "cache")
         (ready / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         _put_in_place(ready, out, Path(scratch) / "before")
     return report
@@ -118,15 +127,11 @@ def describe(report: dict[str, Any], out: Path) -> str:
     return "\n".join(lines)
 
 
-def _report(
-    records: Records, rows: dict[str, dict[str, int]], joined: JoinReport | None, annotations: str, path: Path
-) -> dict[str, Any]:
+def _report(records: Records, joined: JoinReport | None) -> dict[str, Any]:
     counts = _counts(records)
     oddities = ((oddity.kind, asdict(oddity)) for oddity in find_oddities(records))
     return {
-        "source": {"annotations": annotations, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
         "counts": counts,
-        "rows": rows,
         "paper": {key: {"paper": paper, "here": counts[key]} for key, paper in PAPER_TEST_COUNTS.items()},
         "oddities": {kind: {key: value for key, value in own.items() if key != "kind"} for kind, own in oddities},
         "videos": asdict(joined) if joined else None,
@@ -153,16 +158,32 @@ def _counts(records: Records) -> dict[str, int]:
     }
 
 
-def _local_file(annotations: str) -> Path:
+def _read_annotations(annotations: str) -> tuple[Path, Records]:
+    """The file, downloaded if it is a URL, and what is in it."""
     if "://" not in annotations:
-        return _existing_file(Path(annotations))
+        path = _existing_file(Path(annotations))
+        return path, read_release(path)
+    path = _downloaded(annotations)
+    try:
+        return path, read_release(path, annotations)
+    except ReleaseError:
+        path.unlink(missing_ok=True)  # a login page, say: the next run is to download again
+        raise
+
+
+def _downloaded(annotations: str) -> Path:
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it logs tracebacks of what is told below
     try:
         return Path(datasets.DownloadManager().download(annotations))
-    except (OSError, ValueError) as error:
+    except Exception as error:  # fsspec and aiohttp raise errors of their own
         raise BuildError(
             f"{annotations} cannot be downloaded ({error.__cause__ or error!r}). "
             "Download it where there is network and give the file: r-avst-build release --annotations FILE"
         ) from None
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _existing_file(path: Path) -> Path:

@@ -79,47 +79,46 @@ class RAvst(datasets.GeneratorBasedBuilder):
 
     BUILDER_CONFIGS = [datasets.BuilderConfig(name=name) for name in CONFIGS]  # noqa: RUF012  (datasets' own interface)
 
-    def __init__(self, records: Records, **options: Any) -> None:
-        self.records = records
-        super().__init__(dataset_name=DATASET_NAME, **options)
+    def __init__(self, records: Records, config_name: str, **options: Any) -> None:
+        self.rows = rows_by_split(records, config_name)
+        digest = hashlib.sha256(repr(self.rows).encode()).hexdigest()[:16]  # other records, another place in the cache
+        super().__init__(dataset_name=DATASET_NAME, config_name=config_name, hash=digest, **options)
 
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(features=EVENT_FEATURES if self.config.name == EVENTS else QUESTION_FEATURES)
 
     def _split_generators(self, _: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
-        present = {video.split for video in self.records.videos}
-        if unknown := present - set(SPLITS):
-            raise ValueError(f"unknown splits {sorted(unknown)}; a video is in one of {', '.join(SPLITS)}")
-        return [datasets.SplitGenerator(name=split, gen_kwargs={"split": split}) for split in SPLITS if split in present]
+        return [datasets.SplitGenerator(name=split, gen_kwargs={"split": split}) for split in self.rows]
 
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        rows = event_rows(self.records) if self.config.name == EVENTS else question_rows(self.records, self.config.name)
-        videos = {video.video_id: video for video in self.records.videos}
-        chosen = (row for row in rows if videos[row["video_id"]].split == split)
-        yield from enumerate(chosen)
+        yield from enumerate(self.rows[split])
 
 
-def question_rows(records: Records, task: str) -> Iterator[dict[str, Any]]:
-    """The rows of a task's config, in source order."""
+def rows_by_split(records: Records, config: str) -> dict[str, list[dict[str, Any]]]:
+    """The rows of a config in source order, by split; splits without a row are left out.
+
+    Raises:
+        ValueError: a video is in a split of another name.
+    """
     videos = {video.video_id: video for video in records.videos}
-    labels = {event.event_id: event.labels for event in records.events}
+    if unknown := {video.split for video in records.videos} - set(SPLITS):
+        raise ValueError(f"unknown splits {sorted(unknown)}; a video is in one of {', '.join(SPLITS)}")
+    rows: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+    for event in records.events if config == EVENTS else ():
+        rows[videos[event.video_id].split].append(_event_row(event))
     for question in records.questions:
-        if question.task == task:
-            yield _question_row(question, videos[question.video_id], labels[question.event_id])
+        if question.task == config:
+            video = videos[question.video_id]
+            rows[video.split].append(_question_row(question, video))
+    return {split: own for split, own in rows.items() if own}
 
 
-def event_rows(records: Records) -> Iterator[dict[str, Any]]:
-    """The rows of the ``events`` config, in source order."""
-    for event in records.events:
-        yield _event_row(event)
-
-
-def _question_row(question: Question, video: Video, labels: Sequence[str]) -> dict[str, Any]:
+def _question_row(question: Question, video: Video) -> dict[str, Any]:
     return {
         "question_id": question.question_id,
         "video_id": question.video_id,
         "task": question.task,
-        "event_labels": list(labels),
+        "event_labels": list(question.event_labels),
         "question": question.question,
         "question_type": question.question_type,
         "answer": question.answer,
@@ -160,12 +159,14 @@ def write_dataset(records: Records, folder: Path, cache: Path) -> dict[str, dict
         cache: a scratch folder for the builder's locks.
 
     Returns:
-        The number of rows by config and split.
+        The number of rows by config and split; configs without a row are left out.
     """
     counts: dict[str, dict[str, int]] = {}
     files: dict[str, dict[str, list[str]]] = {}
     for config in CONFIGS:
         builder = RAvst(records, config_name=config, cache_dir=str(cache))
+        if not builder.rows:
+            continue
         builder.download_and_prepare(str(cache / config), file_format="parquet")
         counts[config] = {name: split.num_examples for name, split in builder.info.splits.items()}
         files[config] = {split: _moved(cache / config, split, folder / config) for split in counts[config]}
@@ -190,7 +191,8 @@ def _moved(source: Path, split: str, target: Path) -> list[str]:
 
 def _card(counts: Mapping[str, Mapping[str, int]], files: Mapping[str, Mapping[str, list[str]]]) -> DatasetCard:
     """The card with the configs, without which `load_dataset` would mix the parquet files of all of them."""
-    configs = [_config("default", TASKS, files), *(_config(name, (name,), files) for name in CONFIGS)]
+    tasks = [name for name in files if name != EVENTS]
+    configs = [_config("default", tasks, files), *(_config(name, (name,), files) for name in files)]
     data = DatasetCardData(
         pretty_name="R-AVST", task_categories=["video-text-to-text"], tags=["audio-visual", "grounding"], configs=configs
     )

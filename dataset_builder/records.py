@@ -71,7 +71,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question with its answer. ``query_span`` is what a spatial question asks about, ``when`` what the others seek."""
+    """A question with its answer. ``query_span`` is what a spatial question asks about, ``when`` what the others seek.
+
+    ``event_labels`` are the UnAV-100 classes on its span, empty where unknown. They can be more than its event's: a ``when``
+    is rounded, and may lie on a second segment too.
+    """
 
     question_id: str
     event_id: str
@@ -83,6 +87,12 @@ class Question:
     query_span: Span | None
     when: Span | None
     objects: tuple[ObjectTrack, ...]
+    event_labels: tuple[str, ...] = ()
+
+    @property
+    def span(self) -> Span | None:
+        """The span that is asked about, or for."""
+        return self.query_span or self.when
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,10 @@ class VideoError(ValueError):
     """A video file that cannot be used; the message names the file and the reason."""
 
 
+class PyAVMissingError(RuntimeError):
+    """PyAV is not installed; the message says how to."""
+
+
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
     """What a file's header says: duration in seconds, and the frames' width and height in pixels."""
@@ -25,11 +29,14 @@ def probe(path: Path) -> VideoInfo:
 
     Raises:
         VideoError: the file is no video, has no picture, or does not say how long it is.
+        PyAVMissingError: PyAV is not installed.
     """
-    import av
-
     try:
-        with av.open(str(path)) as container:
+        import av
+    except ImportError:
+        raise PyAVMissingError("reading video files needs PyAV: pip install 'r-avst[build]'") from None
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:  # titles come in all encodings
             if not container.streams.video:
                 raise VideoError(f"{path}: there is no picture in it")
             stream = container.streams.video[0]

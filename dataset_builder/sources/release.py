@@ -40,20 +40,18 @@ ANNOTATIONS_URL = (
     "https://raw.githubusercontent.com/zhlllau/R-AVST/099a73dcc290fba91feb530d03779174276f0980/Annotations/xml_test_QA.json"
 )
 SPLIT = "test"
+MAX_DURATION = 86_400
 
 TASK_KEYS: dict[str, Task] = {
     "AV Temporal Reasoning": "temporal",
     "AV Spatial Reasoning": "spatial",
     "AV ST Reasoning": "spatio_temporal",
 }
+_BETWEEN = r"between (?P<start>\d+(?:\.\d+)?) and (?P<end>\d+(?:\.\d+)?)"
 _QUESTION_FORMS = {
     WHEN: re.compile(r"When is the moment (?P<name>.+) makes sound and is visible\?"),
-    WHERE_SOUNDING: re.compile(
-        r"What visible object\(s\) make sound between (?P<start>[\d.]+) and (?P<end>[\d.]+), and where is/are they\?"
-    ),
-    WHERE_SILENT: re.compile(
-        r"What silent object\(s\) can be seen between (?P<start>[\d.]+) and (?P<end>[\d.]+), and where is/are they\?"
-    ),
+    WHERE_SOUNDING: re.compile(rf"What visible object\(s\) make sound {_BETWEEN}, and where is/are they\?"),
+    WHERE_SILENT: re.compile(rf"What silent object\(s\) can be seen {_BETWEEN}, and where is/are they\?"),
     WHEN_WHERE: re.compile(r"When is the moment (?P<name>.+) makes sound and is visible, and where is the \"(?P=name)\"\?"),
 }
 _FORMS_OF_TASK: dict[Task, tuple[str, ...]] = {
@@ -67,18 +65,20 @@ class ReleaseError(ValueError):
     """An annotation file that is not in the released form; the message names the place."""
 
 
-def read_release(path: Path) -> Records:
-    """Reads the released annotation file.
+def read_release(path: Path, origin: str | None = None) -> Records:
+    """Reads the released annotation file; errors name ``origin``, by default the path.
 
     Raises:
         ReleaseError: the file is no JSON of the released form; names the entry and what was found there.
     """
+    origin = origin or str(path)
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ReleaseError(f"{path}: no JSON ({error}); is it the file Annotations/xml_test_QA.json?") from None
-    if not isinstance(entries, list):
-        raise ReleaseError(f"{path}: a list of videos is expected, but it holds a {type(entries).__name__}")
+    except (ValueError, RecursionError) as error:
+        raise ReleaseError(f"{origin}: no JSON ({error}); is it the file Annotations/xml_test_QA.json?") from None
+    if not isinstance(entries, list) or not entries:
+        found = "is an empty one" if entries == [] else f"holds a {type(entries).__name__}"
+        raise ReleaseError(f"{origin}: a list of videos is expected, but it {found}")
     videos: dict[str, Video] = {}
     events: list[Event] = []
     questions: list[Question] = []
@@ -89,7 +89,7 @@ def read_release(path: Path) -> Records:
                 raise ReleaseError("this video stood in the file before")
         except ReleaseError as error:
             name = entry.get("video_name") if isinstance(entry, dict) else None
-            raise ReleaseError(f"{path}: entry {number} (video {name}): {error}") from None
+            raise ReleaseError(f"{origin}: entry {number} (video {name!s:.60}): {error}") from None
         videos[video.video_id] = video
         events += own_events
         questions += own_questions
@@ -98,9 +98,10 @@ def read_release(path: Path) -> Records:
 
 def _read_entry(entry: Any) -> tuple[Video, list[Event], list[Question]]:
     video_id = _field(entry, "video_name", str)
-    video = Video(video_id, SPLIT, float(_field(entry, "duration", float, int)))
-    if not 0 < video.duration < float("inf"):
-        raise ReleaseError(f"the duration is {video.duration}; it must be above 0 seconds")
+    duration = _field(entry, "duration", float, int)
+    if not 0 < duration <= MAX_DURATION:
+        raise ReleaseError(f"the duration is {duration!s:.20}; it must be above 0 seconds and at most {MAX_DURATION:,}")
+    video = Video(video_id, SPLIT, float(duration))
     events, questions = [], []
     for number, annotation in enumerate(_field(entry, "annotation", list)):
         event_id = f"{video_id}-{number}"
@@ -151,9 +152,18 @@ def _read_form(text: str, task: Task) -> tuple[str, Span | None]:
     """The question type and, of a spatial question, the span it asks about."""
     for question_type in _FORMS_OF_TASK[task]:
         if match := _QUESTION_FORMS[question_type].fullmatch(text):
-            found = match.groupdict()
-            return question_type, (float(found["start"]), float(found["end"])) if "start" in found else None
+            return question_type, _query_span(match)
     raise ReleaseError(f"the question {text[:120]!r} has none of the known forms of the {task} task")
+
+
+def _query_span(match: re.Match[str]) -> Span | None:
+    found = match.groupdict()
+    if "start" not in found:
+        return None
+    start, end = float(found["start"]), float(found["end"])
+    if not start < end:
+        raise ReleaseError(f"it asks about the span [{start}, {end}], which is empty")
+    return start, end
 
 
 def _objects(answer: Answer, audible: bool) -> tuple[ObjectTrack, ...]:
@@ -181,7 +191,10 @@ def _event(event_id: str, video_id: str, number: int, questions: Sequence[Questi
 def _field(value: Any, key: str, *kinds: type) -> Any:
     if not isinstance(value, dict) or key not in value:
         raise ReleaseError(f"the key {key!r} is missing")
-    if not isinstance(value[key], kinds) or isinstance(value[key], bool):
-        found = type(value[key]).__name__
-        raise ReleaseError(f"{key!r} should be {' or '.join(kind.__name__ for kind in kinds)}, but is {found}")
-    return value[key]
+    found = value[key]
+    if not isinstance(found, kinds) or isinstance(found, bool):
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        raise ReleaseError(f"{key!r} should be {expected}, but is {type(found).__name__}")
+    if isinstance(found, str) and not found.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in found):
+        raise ReleaseError(f"{key!r} holds half a character (a lone surrogate), which no file can store: {found[:60]!r}")
+    return found

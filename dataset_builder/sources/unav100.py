@@ -7,7 +7,9 @@ The file, shortened::
 """
 
 import json
+import math
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +18,6 @@ from typing import Any
 from r_avst.metrics.avst_metrics.answers import Span
 
 from ..event_classes import UNAV_100
-from ..records import Event
 from ..records import Records
 
 SPAN_TOLERANCE = 0.06  # R-AVST writes a segment's ends with one decimal
@@ -41,32 +42,46 @@ def read_unav(path: Path) -> dict[str, tuple[Segment, ...]]:
         UnavError: the file is no JSON of UnAV-100's form, or names a class that is none of its 100.
     """
     try:
-        database = json.loads(path.read_text(encoding="utf-8"))["database"]
-        return {video_id: tuple(_segment(one) for one in video["annotations"]) for video_id, video in database.items()}
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise UnavError(f"{path}: no JSON ({error}); is it unav100_annotations.json?") from None
+    try:
+        annotations = {video_id: list(video["annotations"]) for video_id, video in content["database"].items()}
     except (KeyError, TypeError, AttributeError) as error:
         raise UnavError(f"{path}: not in UnAV-100's form ({error!r}); is it unav100_annotations.json?") from None
-    except ValueError as error:
-        raise UnavError(f"{path}: {error}") from None
+    return {video_id: _segments(own, f"{path}: video {video_id}") for video_id, own in annotations.items()}
 
 
 def with_labels(records: Records, segments: Mapping[str, tuple[Segment, ...]]) -> Records:
-    """The records with every event labelled by the classes of the segments on its span, within 0.06 s at both ends."""
-    return replace(records, events=tuple(_labelled(event, segments.get(event.video_id, ())) for event in records.events))
+    """The records with events and questions labelled by the classes of the segments on their span.
+
+    On it means within 0.06 s at both ends; events and questions are looked at one by one, each with its own span.
+    """
+    events = (replace(own, labels=_labels(own.span, segments.get(own.video_id, ()))) for own in records.events)
+    questions = (replace(own, event_labels=_labels(own.span, segments.get(own.video_id, ()))) for own in records.questions)
+    return replace(records, events=tuple(events), questions=tuple(questions))
 
 
-def _labelled(event: Event, segments: tuple[Segment, ...]) -> Event:
-    labels = {segment.label for segment in segments if _same_span(segment.span, event.span)}
-    return replace(event, labels=tuple(sorted(labels, key=UNAV_100.index)))
+def _labels(span: Span | None, segments: Sequence[Segment]) -> tuple[str, ...]:
+    labels = {segment.label for segment in segments if span and _same_span(segment.span, span)}
+    return tuple(sorted(labels, key=UNAV_100.index))
 
 
 def _same_span(first: Span, second: Span) -> bool:
     return all(abs(a - b) <= SPAN_TOLERANCE for a, b in zip(first, second, strict=True))
 
 
+def _segments(annotations: Sequence[Any], place: str) -> tuple[Segment, ...]:
+    try:
+        return tuple(_segment(annotation) for annotation in annotations)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UnavError(f"{place}: a segment is not in UnAV-100's form ({error})") from None
+
+
 def _segment(annotation: Mapping[str, Any]) -> Segment:
-    start, end = annotation["segment"]
+    start, end = map(float, annotation["segment"])
+    if not -math.inf < start <= end < math.inf:
+        raise ValueError(f"it spans [{start}, {end}]")
     if annotation["label"] not in UNAV_100:
         raise ValueError(f"the label {annotation['label']!r} is none of the 100 event classes")
-    return Segment((float(start), float(end)), annotation["label"])
+    return Segment((start, end), annotation["label"])
