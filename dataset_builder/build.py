@@ -94,7 +94,7 @@ def build_release(annotations: str, unav: Path | None, videos: Path | None, out:
         records, joined = join_videos(records, videos)
     report = {"source": {"annotations": annotations, "sha256": _digest(path)}, **_report(records, joined)}
     try:
-        return _write(records, report, out)
+        return _write(records, report, out.resolve())
     except OSError as error:
         raise BuildError(f"{out} cannot be written ({error})") from error
 

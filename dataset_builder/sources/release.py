@@ -98,6 +98,8 @@ def read_release(path: Path, origin: str | None = None) -> Records:
 
 def _read_entry(entry: Any) -> tuple[Video, list[Event], list[Question]]:
     video_id = _field(entry, "video_name", str)
+    if not video_id.strip():
+        raise ReleaseError("'video_name' is empty")
     duration = _field(entry, "duration", float, int)
     if not 0 < duration <= MAX_DURATION:
         raise ReleaseError(f"the duration is {duration!s:.20}; it must be above 0 seconds and at most {MAX_DURATION:,}")

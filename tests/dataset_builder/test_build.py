@@ -385,3 +385,12 @@ def test_a_page_in_place_of_the_file_is_named_by_its_url(server: Server, tmp_pat
     assert ran.returncode == 2
     assert "no JSON" in ran.stderr
     assert server.url("/page") in ran.stderr
+
+
+def test_the_working_folder_itself_can_be_the_place(
+    tiny_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert build(tiny_release, Path()) == 0
+    assert report(tmp_path / "here")["counts"]["questions"] == 5

@@ -193,6 +193,7 @@ def spatial_answer(row: str) -> str:
         ((1,), [], r"entry 1 \(video None\): .*'video_name'"),
         ((1,), ENTRY, r"entry 1 \(video tiny_dog\): this video stood in the file before"),
         ((0, "video_name"), REMOVED, r"entry 0 \(video None\): the key 'video_name' is missing"),
+        ((0, "video_name"), " ", r"entry 0 .*: 'video_name' is empty"),
         ((0, "video_name"), 7, r"entry 0 \(video 7\): 'video_name' should be str, but is int"),
         ((0, "video_name"), "dog\ud800", r"entry 0 .*video_name"),
         ((1, "duration"), REMOVED, r"entry 1 \(video tiny_car\): the key 'duration' is missing"),
