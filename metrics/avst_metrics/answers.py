@@ -142,19 +142,24 @@ _END_OF_THINKING = re.compile(r"<\s*+/\s*+think\s*+>", re.IGNORECASE)
 _CUT_TAG = re.compile(r"<[^<>]{0,9}\Z")
 _NUMBER = r"([-+]?+(?:\d++(?:\.\d*+)?+|\.\d++|nan|inf(?:inity)?+)(?:e[-+]?\d++)?+)"
 _COMMA = r"\s*+,\s*+"
-# The look-behind lets a row start only where a number starts: else a million digits would be read a million times.
+# The look-behind lets a row start only where a number starts: else a million digits would be read a million times, and
+# "01:30" would be 30 seconds.
 _ROW = re.compile(
-    rf"(?<![\w.]){_NUMBER}\s*+s?+\s*+:\s*+[\[(]\s*+{_NUMBER}{_COMMA}{_NUMBER}{_COMMA}{_NUMBER}{_COMMA}{_NUMBER}\s*+[\])]",
+    rf"(?<![\w.:+-]){_NUMBER}\s*+s?+\s*+:\s*+[\[(]\s*+{_NUMBER}{_COMMA}{_NUMBER}{_COMMA}{_NUMBER}{_COMMA}{_NUMBER}\s*+[\])]",
     re.IGNORECASE,
 )
 _SPAN = re.compile(rf"[\s\[(]*+{_NUMBER}\s*+s?+\s*+(?:,|-|–|to\b)\s*+{_NUMBER}\s*+s?+\s*+([\])]?+)[\s\])]*+", re.IGNORECASE)
 
 
 class _Part(NamedTuple):
-    """The text of one ``<object>``, ``<when>`` or ``<where>``; ``closed`` is False where its end tag is missing."""
+    """The text of one ``<object>``, ``<when>`` or ``<where>``.
+
+    ``inside``: it opens within an ``<answer>``. ``closed`` is False where its end tag is missing.
+    """
 
     tag: str
     text: str
+    inside: bool
     closed: bool
 
 
@@ -190,13 +195,13 @@ def _split(body: str, problems: list[Problem]) -> tuple[list[_Part], TagCounts]:
     parts: list[_Part] = []
     opened = dict.fromkeys(TagCounts._fields, 0)
     closed_answers = 0
-    tag = ""
+    tag, inside = "", False
     # split() gives text, "/" or "", tag name, text, ... in one pass
     text, *pieces = _TAG.split(body)
     for slash, name, following in zip(pieces[::3], map(str.lower, pieces[1::3]), pieces[2::3], strict=True):
         if tag:
-            parts.append(_Part(tag, text, bool(slash) and name == tag))
-        elif opened["answer"] and not closed_answers and text and not text.isspace():
+            parts.append(_Part(tag, text, inside, bool(slash) and name == tag))
+        elif inside and text and not text.isspace():
             problems.append(_problem("stray_text", text))
         if not slash:
             opened[name] += 1
@@ -205,13 +210,22 @@ def _split(body: str, problems: list[Problem]) -> tuple[list[_Part], TagCounts]:
         elif name != tag:
             problems.append(_problem("unopened_tag", f"</{name}>"))
         tag = "" if slash or name == "answer" else name
+        inside = opened["answer"] > closed_answers
         text = following
     if tag:
-        parts.append(_Part(tag, _CUT_TAG.sub("", text), closed=False))
+        parts.append(_Part(tag, _CUT_TAG.sub("", text), inside, closed=False))
     problems += [_problem("unclosed_tag", f"<{part.tag}>{part.text}") for part in parts if not part.closed]
     if not opened["answer"] == closed_answers == 1:
         problems.append(_problem("answer_tag", f"{opened['answer']} <answer> and {closed_answers} </answer>"))
-    return parts, TagCounts(**opened)
+    return _parts_inside(parts, problems) if opened["answer"] else parts, TagCounts(**opened)
+
+
+def _parts_inside(parts: list[_Part], problems: list[Problem]) -> list[_Part]:
+    """The parts within an ``<answer>``, or all of them if none is: prose around it may speak of tags."""
+    outside = [part for part in parts if not part.inside]
+    if outside:
+        problems.append(_problem("outside_answer", f"<{outside[0].tag}>{outside[0].text}"))
+    return [part for part in parts if part.inside] or parts
 
 
 def _span(parts: Sequence[_Part], problems: list[Problem]) -> Span | None:

@@ -4,6 +4,8 @@ Two shapes are common; both are read, also mixed, one value a line, nested in ot
 
     [{"label": "dog", "t": 0.0, "bbox_2d": [10, 20, 50, 80]}, {"label": "dog", "t": 1.0, "bbox_2d": [12, 20, 52, 80]}]
     [{"object": "dog", "when": [0.0, 2.0], "where": [{"t": 0.0, "box": [10, 20, 50, 80]}]}]
+
+``where`` may also be ``{"0.0": [10, 20, 50, 80]}``, and a box a list of boxes.
 """
 
 import json
@@ -14,10 +16,12 @@ from typing import NamedTuple
 
 NAME_KEYS = ("object", "label", "name")
 TIME_KEYS = ("t", "time", "timestamp")
-BOX_KEYS = ("bbox_2d", "box", "bbox")
+BOX_KEYS = ("bbox_2d", "box", "bbox", "boxes")
 SPAN_KEYS = ("when", "span")
 MAX_DEPTH = 32
-MAX_FALSE_STARTS = 32  # brackets in prose before the JSON; the bound keeps the reader linear
+FAILURES = 4  # times the length of the text: what may be read in vain, so that the reader stays linear
+MIN_FAILURE = 16
+COUNTED_PER_READ = 16  # an error counts all lines before it, so many times faster than JSON is read
 CUT_TAIL = 64  # a value whose error is this near to the end of the text was cut short
 
 _DECODER = json.JSONDecoder(parse_int=float)  # an int of more than 4,300 digits would raise
@@ -45,16 +49,18 @@ def read_json(text: str) -> list[Found]:
     A value that is cut short counts up to its last complete list or object. Linear in the length of the text.
     """
     found: list[Found] = []
-    position, false_starts, repaired = 0, 0, False
-    while false_starts < MAX_FALSE_STARTS and (opening := _OPENING.search(text, position)):
+    position, budget, repaired = 0, FAILURES * len(text), False
+    while budget > 0 and (opening := _OPENING.search(text, position)):
+        start = opening.start()
         try:
-            value, position = _DECODER.raw_decode(text, opening.start())
+            value, position = _DECODER.raw_decode(text, start)
         except (json.JSONDecodeError, RecursionError) as error:
-            false_starts += 1
-            value, position = None, opening.end()
+            end = getattr(error, "pos", len(text))
+            budget -= max(MIN_FAILURE, end - start + end // COUNTED_PER_READ)
+            value, position = None, start + 1
             if not repaired and _is_cut_short(error, text):
                 repaired = True
-                value, position = _repaired_value(text, opening.start())
+                value, position = _repaired_value(text, start)
         found.extend(_walk(value, None, MAX_DEPTH))
     return found
 
@@ -98,16 +104,29 @@ def _walk(value: Any, name: str | None, depth: int) -> Iterator[Found]:
 
 
 def _numbers_of(value: dict[str, Any], name: str | None) -> Iterator[Found]:
-    """The span and the row that ``value`` itself holds, not those of its children."""
-    if span := _numbers(value, SPAN_KEYS, 2):
+    """The span and the rows that ``value`` itself holds, not those of its children."""
+    span = next((_floats(value[key], 2) for key in SPAN_KEYS if key in value), None)
+    if span:
         yield Found(name, span=span)
-    if box := _numbers(value, BOX_KEYS, 4):
-        time = next((_floats([value[key]], 1) for key in TIME_KEYS if key in value), None)
-        yield Found(name, row=(time[0], box[0], box[1], box[2], box[3])) if time else Found(name, unplaced=box)
+    time = next((_floats([value[key]], 1) for key in TIME_KEYS if key in value), None)
+    for box in (box for key in BOX_KEYS if key in value for box in _boxes(value[key])):
+        yield _placed(name, time, box)
+    for key, item in value.items():  # {"0.0": [10, 20, 50, 80], "1.0": [...]}
+        boxes = _boxes(item)
+        for box in boxes if boxes and _floats([key], 1) else ():
+            yield _placed(name, _floats([key], 1), box)
 
 
-def _numbers(value: dict[str, Any], keys: tuple[str, ...], count: int) -> tuple[float, ...] | None:
-    return next((_floats(value[key], count) for key in keys if key in value), None)
+def _placed(name: str | None, time: tuple[float, ...] | None, box: tuple[float, ...]) -> Found:
+    return Found(name, row=(time[0], box[0], box[1], box[2], box[3])) if time else Found(name, unplaced=box)
+
+
+def _boxes(value: Any) -> list[tuple[float, ...]]:
+    """One box, or a list of them."""
+    one = _floats(value, 4)
+    if one:
+        return [one]
+    return [box for item in value if (box := _floats(item, 4))] if isinstance(value, list) else []
 
 
 def _floats(value: Any, count: int) -> tuple[float, ...] | None:

@@ -161,6 +161,20 @@ CAT = Track("cat", ((0.0, 5.0, 6.0, 7.0, 8.0),))
         (f"<think>so the answer is <answer>{DOG_TEXT}</answer></think>", Answer((DOG,)), []),
         (f"Sure!\n```xml\n<answer>{DOG_TEXT}</answer>\n```", Answer((DOG,)), []),
         (DOG_TEXT, Answer((DOG,)), ["answer_tag"]),
+        (f"</answer>{DOG_TEXT}<answer>", Answer((DOG,)), ["outside_answer"]),
+        (f"<answer></answer>{DOG_TEXT}", Answer((DOG,)), ["outside_answer"]),
+        (f"I use <object> tags.<answer>{DOG_TEXT}</answer>", Answer((DOG,)), ["unclosed_tag", "outside_answer"]),
+        (f"<answer>{DOG_TEXT}</answer>{CAT_TEXT}", Answer((DOG,)), ["outside_answer"]),
+        (
+            "<answer><object>dog</object><where>01:30: [1, 2, 3, 4]</where></answer>",
+            Answer((Track("dog"),)),
+            ["unreadable_row"],
+        ),
+        (
+            "<answer><object>dog</object><where>1-2: [1, 2, 3, 4]</where></answer>",
+            Answer((Track("dog"),)),
+            ["unreadable_row"],
+        ),
         (f"<answer>{WHEN}<object>dog</object></answer>", Answer((Track("dog"),), (1.0, 2.5)), []),
         (f"<answer>{DOG_TEXT}{CAT_TEXT}</answer>", Answer((DOG, CAT)), []),
         (
@@ -278,6 +292,19 @@ def nested_json(answer: Answer) -> str:
     return json.dumps({**when, "objects": objects}, indent=2)
 
 
+def times_as_keys(answer: Answer) -> str:
+    """Rows as ``{"0.0": [box]}``; a list of boxes where a time repeats in a row."""
+    when = [{"when": list(answer.span)}] if answer.span else []
+    objects = []
+    for track in answer.tracks:
+        times = dict.fromkeys(row[0] for row in track.rows)
+        where = {str(time): [list(row[1:]) for row in track.rows if row[0] == time] for time in times}
+        objects.append(
+            {"object": track.name, "where": {key: own[0] if len(own) == 1 else own for key, own in where.items()}}
+        )
+    return json.dumps([*when, *objects])
+
+
 def json_lines(answer: Answer) -> str:
     return "\n".join(json.dumps(item) for item in json.loads(flat_json(answer)))
 
@@ -335,6 +362,14 @@ def test_every_answer_in_a_dialect_is_an_equal_answer(dialect, answers: list[tup
     for text, _ in answers:
         answer = parse_answer(text).answer
         assert parse_answer(dialect(answer)).answer == answer
+
+
+def test_times_as_keys_keep_every_row(answers: list[tuple[str, Task]]) -> None:
+    """Not among the dialects above: an object has its keys once, so times that repeat later move to their first place."""
+    for text, _ in answers:
+        answer = parse_answer(text).answer
+        for found, true in zip(parse_answer(times_as_keys(answer)).answer.tracks, answer.tracks, strict=True):
+            assert (found.name, sorted(found.rows)) == (true.name, sorted(true.rows))
 
 
 # --- cut short --------------------------------------------------------------------------------------------------------
