@@ -11,10 +11,10 @@ export OMP_NUM_THREADS := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 ANNOTATIONS := $(if $(R_AVST_DATA),--annotations $(R_AVST_DATA)/r_avst/xml_test_QA.json)
-UNAV := $(if $(R_AVST_DATA),--unav $(R_AVST_DATA)/unav100/unav100_annotations.json)
+UNAV := $(addprefix --unav ,$(wildcard $(R_AVST_DATA)/unav100/unav100_annotations.json))
 METRIC_FILES := $(wildcard metrics/avst_metrics/*.py metrics/avst_metrics/*.md metrics/avst_metrics/*.txt)
 
-.PHONY: help demo test test-slow lint bench clean
+.PHONY: help demo test lint bench clean
 
 help:
 	@echo "make demo    build the data set from the released annotations, score the floors (release/)"
@@ -43,9 +43,6 @@ demo: $(VENV)/base
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 -m "not slow" --cov --cov-report=term
-
-test-slow: $(VENV)/dev
-	$(BIN)/python -m pytest -m slow
 
 # Type checkers do not follow an editable install through package-dir: check an ordinary one.
 lint: $(VENV)/dev

@@ -1,5 +1,6 @@
 """Builds the data set: `r-avst-build release --annotations FILE_OR_URL --out r-avst`."""
 
+# Absolute imports, so that the file also runs by its path.
 import argparse
 import hashlib
 import json
@@ -14,19 +15,21 @@ from typing import Any
 import datasets
 from tqdm import tqdm
 
-from .builder import write_dataset
-from .frame_sizes import JoinReport
-from .frame_sizes import join_videos
-from .oddities import find_oddities
-from .records import Records
-from .sources.release import ANNOTATIONS_URL
-from .sources.release import ReleaseError
-from .sources.release import read_release
-from .sources.unav100 import UnavError
-from .sources.unav100 import read_unav
-from .sources.unav100 import with_labels
-from .video import PyAVMissingError
-from .video import VideoError
+from r_avst.dataset_builder.builder import CONFIGS
+from r_avst.dataset_builder.builder import write_dataset
+from r_avst.dataset_builder.frame_sizes import JoinReport
+from r_avst.dataset_builder.frame_sizes import join_videos
+from r_avst.dataset_builder.oddities import find_oddities
+from r_avst.dataset_builder.records import Records
+from r_avst.dataset_builder.sources.release import ANNOTATIONS_URL
+from r_avst.dataset_builder.sources.release import CARD_TEXT
+from r_avst.dataset_builder.sources.release import ReleaseError
+from r_avst.dataset_builder.sources.release import read_release
+from r_avst.dataset_builder.sources.unav100 import UnavError
+from r_avst.dataset_builder.sources.unav100 import read_unav
+from r_avst.dataset_builder.sources.unav100 import with_labels
+from r_avst.dataset_builder.video import PyAVMissingError
+from r_avst.dataset_builder.video import VideoError
 
 REPORT = "build_report.json"
 # arXiv 2511.16901, section 3 and table 5: the test split as the paper counts it
@@ -79,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 def build_release(annotations: str, unav: Path | None, videos: Path | None, out: Path) -> dict[str, Any]:
     """Builds the data set in ``out`` and returns the report that is also written there.
 
-    The folder is put in place in one step: a build that is killed leaves what was there before.
+    The folder is put in place when it is complete: a build that is killed before leaves what was there.
 
     Raises:
         BuildError: the annotations cannot be had, or ``out`` holds something that is no data set of this builder.
@@ -92,7 +95,8 @@ def build_release(annotations: str, unav: Path | None, videos: Path | None, out:
     joined = None
     if videos is not None:
         records, joined = join_videos(records, videos)
-    report = {"source": {"annotations": annotations, "sha256": _digest(path)}, **_report(records, joined)}
+    source = annotations if "://" in annotations else path.name
+    report = {"source": {"annotations": source, "sha256": _digest(path)}, **_report(records, joined)}
     try:
         return _write(records, report, out.resolve())
     except OSError as error:
@@ -104,7 +108,7 @@ def _write(records: Records, report: dict[str, Any], out: Path) -> dict[str, Any
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
         ready = Path(scratch) / "ready"
         ready.mkdir()
-        report["rows"] = write_dataset(records, ready, Path(scratch) / "cache")
+        report["rows"] = write_dataset(records, ready, Path(scratch) / "cache", CARD_TEXT)
         (ready / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         _put_in_place(ready, out, Path(scratch) / "before")
     return report
@@ -193,8 +197,12 @@ def _existing_file(path: Path) -> Path:
 
 
 def _check_replaceable(out: Path) -> None:
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / REPORT).is_file()):
+    """Only what this builder wrote is replaced; whatever a user put beside it would be lost."""
+    found = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if out.is_file() or (found and REPORT not in found):
         raise BuildError(f"{out} is there and is no data set of r-avst-build (no {REPORT}): give another --out or remove it")
+    if others := sorted(found - {REPORT, "README.md", *CONFIGS}):
+        raise BuildError(f"{out} holds {', '.join(others)} beside an earlier data set: give another --out or move them away")
 
 
 def _put_in_place(ready: Path, out: Path, before: Path) -> None:

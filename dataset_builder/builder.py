@@ -18,6 +18,7 @@ from huggingface_hub import DatasetCardData
 from r_avst.metrics.avst_metrics.answers import TASKS
 
 from .event_classes import UNAV_100
+from .records import CardText
 from .records import Event
 from .records import ObjectTrack
 from .records import Question
@@ -150,13 +151,14 @@ def _object_row(track: ObjectTrack) -> dict[str, Any]:
     return {"name": track.name, "audible": track.audible, "frames": frames}
 
 
-def write_dataset(records: Records, folder: Path, cache: Path) -> dict[str, dict[str, int]]:
+def write_dataset(records: Records, folder: Path, cache: Path, text: CardText) -> dict[str, dict[str, int]]:
     """Writes the parquet files of all configs and the card that tells `load_dataset` about them.
 
     Args:
         records: what to write.
         folder: an existing folder; gets ``{config}/r-avst-{split}-{digest}.parquet`` and ``README.md``.
         cache: a scratch folder for the builder's locks.
+        text: of the card.
 
     Returns:
         The number of rows by config and split; configs without a row are left out.
@@ -170,7 +172,7 @@ def write_dataset(records: Records, folder: Path, cache: Path) -> dict[str, dict
         builder.download_and_prepare(str(cache / config), file_format="parquet")
         counts[config] = {name: split.num_examples for name, split in builder.info.splits.items()}
         files[config] = {split: _moved(cache / config, split, folder / config) for split in counts[config]}
-    _card(counts, files).save(folder / "README.md")
+    _card(counts, files, text).save(folder / "README.md")
     return counts
 
 
@@ -189,15 +191,22 @@ def _moved(source: Path, split: str, target: Path) -> list[str]:
     return names
 
 
-def _card(counts: Mapping[str, Mapping[str, int]], files: Mapping[str, Mapping[str, list[str]]]) -> DatasetCard:
+def _card(
+    counts: Mapping[str, Mapping[str, int]], files: Mapping[str, Mapping[str, list[str]]], text: CardText
+) -> DatasetCard:
     """The card with the configs, without which `load_dataset` would mix the parquet files of all of them."""
     tasks = [name for name in files if name != EVENTS]
     configs = [_config("default", tasks, files), *(_config(name, (name,), files) for name in files)]
     data = DatasetCardData(
-        pretty_name="R-AVST", task_categories=["video-text-to-text"], tags=["audio-visual", "grounding"], configs=configs
+        license=text.licence,
+        pretty_name="R-AVST",
+        task_categories=["video-text-to-text"],
+        tags=["audio-visual", "grounding"],
+        configs=configs,
     )
     rows = "\n".join(f"| {name} | {split} | {count} |" for name, own in counts.items() for split, count in own.items())
-    return DatasetCard(f"---\n{data}\n---\n\n# R-AVST\n\n| config | split | rows |\n| --- | --- | --- |\n{rows}\n")
+    table = f"| config | split | rows |\n| --- | --- | --- |\n{rows}"
+    return DatasetCard(f"---\n{data}\n---\n\n# R-AVST\n\n{text.body}\n\n{table}\n")
 
 
 def _config(name: str, folders: Sequence[str], files: Mapping[str, Mapping[str, list[str]]]) -> dict[str, Any]:

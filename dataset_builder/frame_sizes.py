@@ -31,7 +31,8 @@ def join_videos(records: Records, folder: Path) -> tuple[Records, JoinReport]:
     """The records with width, height and duration of every video that has a usable file in ``folder``.
 
     A video whose boxes do not fit into the file's frame was annotated at another size: scaling by the file's size would
-    misplace its boxes, so its width and height stay null, and it is reported.
+    misplace its boxes, so its width and height stay null. A file that is more than half a second longer or shorter may be
+    another cut. Both are reported.
 
     Raises:
         VideoError: the folder does not exist.

@@ -104,6 +104,14 @@ class Records:
     questions: tuple[Question, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class CardText:
+    """What a data set's card says of its source: the licence's identifier on the Hub, and Markdown."""
+
+    licence: str
+    body: str
+
+
 def frames_of(rows: Iterable[Row]) -> tuple[Frame, ...]:
     """The frames of an answer's rows; adjacent rows of equal time share one, so the rows can be had back in their order."""
     return tuple(

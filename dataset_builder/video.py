@@ -34,7 +34,7 @@ def probe(path: Path) -> VideoInfo:
     try:
         import av
     except ImportError:
-        raise PyAVMissingError("reading video files needs PyAV: pip install 'r-avst[build]'") from None
+        raise PyAVMissingError("reading video files needs PyAV: pip install av") from None
     try:
         with av.open(str(path), metadata_errors="replace") as container:  # titles come in all encodings
             if not container.streams.video:

@@ -80,9 +80,16 @@ def load_questions(dataset: str, split: str) -> list[BenchmarkQuestion]:
 
 
 def balanced_subset(questions: Sequence[BenchmarkQuestion], seed: int) -> list[BenchmarkQuestion]:
-    """As many questions of each task, drawn without replacement, in their order (the paper's table 4 has such a subset)."""
+    """As many questions of each task, drawn without replacement, in their order (the paper's table 4 has such a subset).
+
+    Raises:
+        BenchmarkError: a task has no question.
+    """
     by_task = [[index for index, own in enumerate(questions) if own.question.task == task] for task in TASKS]
     size = min(len(indices) for indices in by_task)
+    if not size:
+        missing = [task for task, indices in zip(TASKS, by_task, strict=True) if not indices]
+        raise BenchmarkError(f"a balanced subset needs questions of every task; there is none of {', '.join(missing)}")
     rng = np.random.default_rng(seed)
     return [questions[index] for index in sorted(int(i) for own in by_task for i in rng.choice(own, size, replace=False))]
 

@@ -80,7 +80,7 @@ def read_predictions(path: Path, questions: Sequence[BenchmarkQuestion]) -> Pred
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PredictionError(f"{path}: it cannot be read ({error})") from None
     return [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]

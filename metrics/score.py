@@ -1,5 +1,6 @@
 """Scores predictions: `r-avst-score --dataset r-avst --split test --predictions preds.jsonl`."""
 
+# Absolute imports, so that the file also runs by its path.
 import argparse
 import json
 import sys
@@ -11,28 +12,28 @@ from typing import Any
 
 from tqdm import tqdm
 
-from .avst_metrics.answers import ParsedAnswer
-from .avst_metrics.answers import parse_answer
-from .avst_metrics.answers import write_answer
-from .avst_metrics.names import NameMatcher
-from .avst_metrics.scores import QuestionScore
-from .avst_metrics.scores import score_questions
-from .avst_metrics.summary import Summariser
-from .avst_metrics.summary import indices_by_group
-from .avst_metrics.summary import question_rows
-from .avst_metrics.word_vectors import DEFAULT
-from .avst_metrics.word_vectors import WordVectorsError
-from .avst_metrics.word_vectors import load_word_vectors
-from .benchmark import BREAKDOWNS
-from .benchmark import BenchmarkError
-from .benchmark import BenchmarkQuestion
-from .benchmark import balanced_subset
-from .benchmark import load_questions
-from .floors import FLOORS
-from .predictions import MISSING
-from .predictions import PredictionError
-from .predictions import read_predictions
-from .tables import render_tables
+from r_avst.metrics.avst_metrics.answers import ParsedAnswer
+from r_avst.metrics.avst_metrics.answers import parse_answer
+from r_avst.metrics.avst_metrics.answers import write_answer
+from r_avst.metrics.avst_metrics.names import NameMatcher
+from r_avst.metrics.avst_metrics.scores import QuestionScore
+from r_avst.metrics.avst_metrics.scores import score_questions
+from r_avst.metrics.avst_metrics.summary import Summariser
+from r_avst.metrics.avst_metrics.summary import indices_by_group
+from r_avst.metrics.avst_metrics.summary import question_rows
+from r_avst.metrics.avst_metrics.word_vectors import DEFAULT
+from r_avst.metrics.avst_metrics.word_vectors import WordVectorsError
+from r_avst.metrics.avst_metrics.word_vectors import load_word_vectors
+from r_avst.metrics.benchmark import BREAKDOWNS
+from r_avst.metrics.benchmark import BenchmarkError
+from r_avst.metrics.benchmark import BenchmarkQuestion
+from r_avst.metrics.benchmark import balanced_subset
+from r_avst.metrics.benchmark import load_questions
+from r_avst.metrics.floors import FLOORS
+from r_avst.metrics.predictions import MISSING
+from r_avst.metrics.predictions import PredictionError
+from r_avst.metrics.predictions import read_predictions
+from r_avst.metrics.tables import render_tables
 
 DESCRIPTION = """\
 Scores predictions on R-AVST and prints the paper's tables 2 and 3 for them, in percent with 95% bootstrap intervals.
@@ -120,9 +121,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check_writable(*paths: Path | None) -> None:
     """Before the scoring, not after it."""
-    for path in filter(None, paths):
-        if not path.parent.is_dir():
-            raise OutputError(f"{path.parent}: there is no such folder to write {path.name} to")
+    given = [path for path in paths if path is not None]
+    if len({path.resolve() for path in given}) < len(given):
+        raise OutputError(f"{given[0]}: two outputs cannot go to one file")
+    for path in given:
+        try:
+            path.open("a", encoding="utf-8").close()
+        except OSError as error:
+            raise OutputError(f"{path}: it cannot be written ({error.strerror})") from None
 
 
 def _whole_number(text: str) -> int:

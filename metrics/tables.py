@@ -48,7 +48,7 @@ def _heading(settings: Mapping[str, Any]) -> str:
     return (
         f"{settings['dataset']}, {settings['split']}: {settings['questions']:,} questions{subset}. Names matched {names}.\n"
         f"Percent; below each mean its 95% interval ({settings['bootstrap_samples']:,} resamples, seed {settings['seed']}). "
-        "Skill: 0 is the best constant answer, 100 is perfect."
+        "Skill: 0 is the best constant span, or the median box; 100 is perfect."
     )
 
 

@@ -235,3 +235,11 @@ def test_every_verb_answers_as_a_module(elsewhere: tuple[Path, dict[str, str]], 
     answered = ran([sys.executable, "-m", module, "--help"], elsewhere)
     assert (answered.returncode, answered.stderr) == (0, "")
     assert answered.stdout.startswith("usage: ")
+
+
+@pytest.mark.parametrize("target", sorted(SCRIPTS.values()))
+def test_every_verb_answers_by_its_path(elsewhere: tuple[Path, dict[str, str]], target: str) -> None:
+    path = ROOT / (target.split(":")[0].removeprefix("r_avst.").replace(".", "/") + ".py")
+    answered = ran([sys.executable, str(path), "--help"], elsewhere)
+    assert (answered.returncode, answered.stderr) == (0, "")
+    assert answered.stdout.startswith("usage: ")

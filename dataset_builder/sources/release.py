@@ -28,6 +28,7 @@ from ..records import WHEN
 from ..records import WHEN_WHERE
 from ..records import WHERE_SILENT
 from ..records import WHERE_SOUNDING
+from ..records import CardText
 from ..records import Event
 from ..records import ObjectTrack
 from ..records import Question
@@ -40,6 +41,29 @@ ANNOTATIONS_URL = (
     "https://raw.githubusercontent.com/zhlllau/R-AVST/099a73dcc290fba91feb530d03779174276f0980/Annotations/xml_test_QA.json"
 )
 SPLIT = "test"
+CARD_TEXT = CardText(
+    licence="mit",
+    body="""\
+Questions about sounding and silent objects in untrimmed videos, with per-second boxes and time spans: the test
+annotations of R-AVST ([arXiv 2511.16901](https://arxiv.org/abs/2511.16901)), released by its authors at
+[github.com/zhlllau/R-AVST](https://github.com/zhlllau/R-AVST) under the MIT licence, copyright (c) 2025 ZhuLu. Event
+labels, where present, are those of UnAV-100 ([github.com/ttgeng233/UnAV](https://github.com/ttgeng233/UnAV), MIT). The
+videos are not here: they are YouTube's, by video id.
+
+Boxes are in pixels of the source video, times in seconds. A box of zeros (`visible` false) means "tracked, not visible".
+Nothing of the release was dropped or corrected; what is odd in it is counted in `build_report.json`, beside the paper's
+own counts.
+
+```bibtex
+@article{ravst2025,
+  title  = {R-AVST: Empowering Video-LLMs with Fine-Grained Spatio-Temporal Reasoning in Complex Audio-Visual Scenarios},
+  author = {Zhu, Lu and Geng, Tiantian and Chen, Yangye and Wang, Teng and Lu, Ping and Zheng, Feng},
+  year   = {2025},
+  eprint = {2511.16901},
+  archivePrefix = {arXiv}
+}
+```""",
+)
 MAX_DURATION = 86_400
 
 TASK_KEYS: dict[str, Task] = {
@@ -73,7 +97,7 @@ def read_release(path: Path, origin: str | None = None) -> Records:
     """
     origin = origin or str(path)
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ReleaseError(f"{origin}: no JSON ({error}); is it the file Annotations/xml_test_QA.json?") from None
     if not isinstance(entries, list) or not entries:

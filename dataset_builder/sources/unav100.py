@@ -42,7 +42,7 @@ def read_unav(path: Path) -> dict[str, tuple[Segment, ...]]:
         UnavError: the file is no JSON of UnAV-100's form, or names a class that is none of its 100.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise UnavError(f"{path}: no JSON ({error}); is it unav100_annotations.json?") from None
     try:

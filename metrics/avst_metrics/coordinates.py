@@ -8,6 +8,7 @@ default. Scoring boxes in the wrong space gives low scores and no error.
 from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 from typing import Literal
 from typing import get_args
@@ -98,10 +99,10 @@ def checked_size(size: Any, name: str, space: str = "") -> Size:
     """
     if size is None:
         raise ValueError(f"the space {space!r} needs {name} (width, height), but there is none")
-    numbers = list(size) if isinstance(size, list | tuple) else []
-    if len(numbers) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and 0 < n <= MAX_SIDE for n in numbers):
+    numbers = list(size) if isinstance(size, Iterable) and not isinstance(size, str | bytes) else []
+    if len(numbers) != 2 or not all(isinstance(n, Integral) and n is not True and 0 < n <= MAX_SIDE for n in numbers):
         raise ValueError(f"{name} is {size!r:.80}; it must be two whole numbers above 0: width, height")
-    return numbers[0], numbers[1]
+    return int(numbers[0]), int(numbers[1])
 
 
 def _scaled(rows: Sequence[Row], x_scale: float, y_scale: float) -> tuple[Row, ...]:

@@ -1,14 +1,17 @@
 """Checks the columns that `compute` is given and makes records of them; every error names the row and the remedy."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
+from numbers import Real
 from typing import TypeVar
 
 from .answers import TASKS
-from .answers import Answer
 from .answers import ParsedAnswer
 from .answers import Task
+from .answers import is_well_formed
 from .answers import parse_answer
 from .coordinates import Size
 from .coordinates import space_warning
@@ -29,13 +32,13 @@ def read_questions(
         durations: of the videos in seconds, for the skill of the temporal scores.
 
     Raises:
-        ValueError: a reference that does not parse cleanly or does not fit its task, an unknown task, a negative duration,
-            or a column of another length.
+        ValueError: a reference that is not well formed for its task, an unknown task, a duration that is not above 0, or a
+            column of another length.
     """
-    truths = [_truth(text, row) for row, text in enumerate(references)]
-    named = [task_of(truth) for truth in truths] if tasks is None else column("tasks", tasks, len(truths))
-    lengths = column("durations", durations, len(truths))
-    return [_question(row, *parts) for row, parts in enumerate(zip(truths, named, lengths, strict=True))]
+    parsed = [parse_answer(text) for text in references]
+    named = [task_of(one) for one in parsed] if tasks is None else column("tasks", tasks, len(parsed))
+    lengths = column("durations", durations, len(parsed))
+    return [_question(row, *own) for row, own in enumerate(zip(parsed, named, lengths, strict=True))]
 
 
 def read_predictions(
@@ -72,27 +75,32 @@ def column(name: str, values: Sequence[Value] | None, count: int) -> Sequence[Va
     return values
 
 
-def task_of(truth: Answer) -> Task:
-    """The task a true answer belongs to: no span is spatial, a span without boxes temporal."""
-    if truth.span is None:
+def task_of(truth: ParsedAnswer) -> Task:
+    """The task a true answer belongs to, by its tags."""
+    if not truth.tags.when:
         return "spatial"
-    return "spatio_temporal" if any(track.rows for track in truth.tracks) else "temporal"
+    return "spatio_temporal" if truth.tags.where else "temporal"
 
 
-def _truth(text: str, row: int) -> Answer:
-    parsed = parse_answer(text)
-    if parsed.problems or not parsed.answer.tracks:
-        problem = parsed.problems[0] if parsed.problems else "no <object>"
-        raise ValueError(f"references[{row}] is no well-formed answer ({problem}); are predictions and references swapped?")
-    return parsed.answer
-
-
-def _question(row: int, truth: Answer, task: str | int | None, duration: float | None) -> Question:
-    named = TASKS[task] if isinstance(task, int) and 0 <= task < len(TASKS) else task
-    if named not in TASKS:
-        raise ValueError(f"tasks[{row}] is {task!r}; it must be one of {', '.join(TASKS)}, or a class number")
-    if named != "spatial" and truth.span is None:
-        raise ValueError(f"references[{row}] has no <when>, but tasks[{row}] is {named!r}")
-    if duration is not None and not duration > 0:
+def _question(row: int, truth: ParsedAnswer, named: str | int | None, duration: float | None) -> Question:
+    task = _task(row, named)
+    if not is_well_formed(truth, task):
+        problem = f" ({truth.problems[0]})" if truth.problems else ""
+        raise ValueError(
+            f"references[{row}] is no well-formed answer to a {task} question{problem}: "
+            "are predictions and references swapped, or tasks off?"
+        )
+    if duration is not None and not (isinstance(duration, Real) and 0 < duration < math.inf):
         raise ValueError(f"durations[{row}] is {duration!r}; it must be above 0 seconds")
-    return Question(truth, named, duration)
+    return Question(truth.answer, task, None if duration is None else float(duration))
+
+
+def _task(row: int, named: str | int | None) -> Task:
+    if isinstance(named, Integral) and 0 <= named < len(TASKS):
+        return TASKS[int(named)]
+    for task in TASKS:
+        if named == task:
+            return task
+    raise ValueError(
+        f"tasks[{row}] is {named!r}; it must be one of {', '.join(TASKS)}, or a class number below {len(TASKS)}"
+    )

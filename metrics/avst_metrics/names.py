@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 THRESHOLD = 0.75
 CACHED_NAMES = 16_384
+MAX_PARTS = 64  # a name with more commas is no list of objects: it stays one wrong name
 ARTICLES = frozenset({"a", "an", "the"})
 
 _APOSTROPHE = re.compile("['’]")
@@ -158,6 +159,8 @@ def _candidates(names: Sequence[str]) -> list[_Candidate]:
 
 
 def _parts(name: _Candidate) -> list[_Candidate]:
+    if name.name.count(",") >= MAX_PARTS:
+        return []
     pieces = (piece.strip() for piece in name.name.split(","))
     return sorted(_Candidate(piece, name.whole, name.owner) for piece in pieces if piece)
 

@@ -1,5 +1,6 @@
 """Overlap of boxes, of time spans, and of the tracks of one object over time. Arrays in, figures out."""
 
+import math
 from bisect import bisect_left
 from bisect import bisect_right
 from collections.abc import Collection
@@ -36,7 +37,7 @@ def interval_iou(first: Span | None, second: Span | None) -> float:
     (start, end), (other_start, other_end) = first, second
     intersection = min(end, other_end) - max(start, other_start)
     union = (end - start) + (other_end - other_start) - intersection
-    if start >= end or other_start >= other_end or intersection <= 0:
+    if start >= end or other_start >= other_end or intersection <= 0 or not math.isfinite(union):
         return 0.0
     return intersection / union
 
@@ -64,7 +65,7 @@ def box_iou(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
         sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
         intersection = sides[..., 0] * sides[..., 1]
         union = _areas(a) + _areas(b) - intersection
-        overlap = (sides[..., 0] > 0) & (sides[..., 1] > 0) & np.isfinite(union)  # no overlap unless both have an area
+        overlap = (sides[..., 0] > 0) & (sides[..., 1] > 0) & (union > 0) & np.isfinite(union)
     result: NDArray[np.float64] = np.divide(intersection, union, out=np.zeros(union.shape), where=overlap)
     return result
 

@@ -247,7 +247,12 @@ def bootstrap_intervals(
 
     Returns:
         Lower and upper bounds, each of shape (scores,), NaN where there is nothing to resample.
+
+    Raises:
+        ValueError: ``samples`` is negative.
     """
+    if samples < 0:
+        raise ValueError(f"bootstrap_samples is {samples}; it must be 0 or more")
     questions, columns = matrix.shape
     nothing = np.full(columns, np.nan)
     if not samples or not questions:

@@ -27,7 +27,7 @@ class Summariser:
     """Summarises scores of one set of questions; what the skill needs is worked out once and serves every model.
 
     Args:
-        questions: the whole split that is scored: the constant box and name are taken from it.
+        questions: all that are scored: the constant box and name are taken from them.
         names: as in the scoring.
         bootstrap_samples: 0 for no intervals.
         seed: of the resampling.

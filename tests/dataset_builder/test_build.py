@@ -80,7 +80,7 @@ def test_a_build_writes_the_data_set_its_card_and_its_report(
 def test_the_report_bears_counts_rows_and_oddities(tiny_release: Path, tmp_path: Path) -> None:
     build(tiny_release, tmp_path / "r-avst")
     own = report(tmp_path / "r-avst")
-    assert own["source"]["annotations"] == str(tiny_release)
+    assert own["source"]["annotations"] == tiny_release.name
     assert own["counts"] == {
         "videos": 2,
         "events": 3,
@@ -199,6 +199,16 @@ def test_a_foreign_folder_is_refused_and_left_as_it_was(
     assert contents(out) == {"chapters/one.txt": b"years of work"}
 
 
+def test_what_a_user_put_beside_an_earlier_build_is_not_lost(
+    earlier: Path, tiny_release: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (earlier / "NOTES.md").write_text("mine", encoding="utf-8")
+    before = contents(earlier)
+    assert build(tiny_release, earlier) == 2
+    assert "holds NOTES.md beside an earlier data set" in capsys.readouterr().err
+    assert contents(earlier) == before
+
+
 def test_a_file_at_the_place_of_the_folder_is_refused_and_left_as_it_was(
     tiny_release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -286,7 +296,7 @@ def test_joining_videos_without_pyav_names_the_extra_to_install(tiny_release: Pa
     ran = ran_in_process_of_its_own(WITHOUT_PYAV, *arguments)
     assert "Traceback" not in ran.stderr
     assert ran.returncode == 2
-    assert "r-avst[build]" in ran.stderr
+    assert "pip install av" in ran.stderr
 
 
 # --- annotations behind a URL -----------------------------------------------------------------------------------------

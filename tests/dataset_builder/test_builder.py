@@ -24,6 +24,7 @@ from r_avst.dataset_builder.builder import QUESTION_FEATURES
 from r_avst.dataset_builder.builder import RAvst
 from r_avst.dataset_builder.builder import write_dataset
 from r_avst.dataset_builder.event_classes import UNAV_100
+from r_avst.dataset_builder.records import CardText
 from r_avst.dataset_builder.records import Event
 from r_avst.dataset_builder.records import ObjectTrack
 from r_avst.dataset_builder.records import Question
@@ -48,6 +49,9 @@ print(json.dumps(found))
 """
 
 
+CARD_TEXT = CardText("mit", "From somewhere.")
+
+
 @pytest.fixture
 def tiny(tiny_release: Path) -> Records:
     """The tiny release with labels, a frame size, a caption and an object of unknown audibility."""
@@ -69,7 +73,7 @@ def write(tmp_path: Path) -> Callable[[Records], Path]:
     def to_folder(records: Records) -> Path:
         folder = tmp_path / "r-avst"
         folder.mkdir()
-        write_dataset(records, folder, tmp_path / "cache")
+        write_dataset(records, folder, tmp_path / "cache", CARD_TEXT)
         return folder
 
     return to_folder
@@ -218,13 +222,13 @@ def test_a_split_without_rows_of_a_config_does_not_stop_it_from_loading(
 def test_an_unknown_split_is_named(tiny: Records, tmp_path: Path) -> None:
     odd = replace(tiny, videos=tuple(replace(video, split="dev") for video in tiny.videos))
     with pytest.raises(ValueError, match=r"unknown splits \['dev'\]; a video is in one of train, test"):
-        write_dataset(odd, tmp_path, tmp_path / "cache")
+        write_dataset(odd, tmp_path, tmp_path / "cache", CARD_TEXT)
 
 
 def test_the_numbers_of_rows_are_returned_and_stand_in_the_card(tiny: Records, tmp_path: Path) -> None:
     folder = tmp_path / "r-avst"
     folder.mkdir()
-    counts = write_dataset(tiny, folder, tmp_path / "cache")
+    counts = write_dataset(tiny, folder, tmp_path / "cache", CARD_TEXT)
     expected = {"temporal": 2, "spatial": 2, "spatio_temporal": 1, "events": 3}
     assert counts == {config: {"test": rows} for config, rows in expected.items()}
     card = DatasetCard.load(folder / "README.md")

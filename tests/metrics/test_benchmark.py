@@ -194,7 +194,8 @@ def test_every_question_can_be_drawn() -> None:
 
 
 def test_without_questions_of_a_task_nothing_is_balanced() -> None:
-    assert balanced_subset(numbered("temporal", 3), seed=0) == []
+    with pytest.raises(BenchmarkError, match="none of spatial, spatio_temporal"):
+        balanced_subset(numbered("temporal", 3), seed=0)
 
 
 def test_the_released_split_balances_at_the_size_of_its_smallest_task(real_questions: list[BenchmarkQuestion]) -> None:

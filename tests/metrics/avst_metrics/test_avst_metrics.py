@@ -191,9 +191,11 @@ def test_tasks_are_names_or_class_numbers_or_read_off_the_reference(
 
 
 def test_a_given_task_decides_which_scores_a_question_has(compute: Callable[..., dict[str, Any]]) -> None:
-    as_temporal = compute([TEMPORAL], [BOTH], tasks=["temporal"])
+    as_temporal = compute([TEMPORAL], [TEMPORAL], tasks=["temporal"])
     assert set(as_temporal["temporal"]) == {"format_rate", *SPAN_SCORES, *NAME_SCORES}
     assert set(values(as_temporal["temporal"]).values()) == {1.0}
+    with pytest.raises(ValueError, match="no well-formed answer to a temporal question"):
+        compute([TEMPORAL], [BOTH], tasks=["temporal"])
     inferred = compute([TEMPORAL], [BOTH])
     assert values(inferred["spatio_temporal"])["format_rate"] == 0.0
     assert values(inferred["spatio_temporal"])["m_vIoU"] == 0.0
@@ -406,7 +408,10 @@ def test_leaving_out_the_coordinate_space_raises(metric: evaluate.EvaluationModu
         ({"tasks": [0, 3]}, r"tasks\[1\] is 3"),
         ({"tasks": [-1, 0]}, r"tasks\[0\] is -1"),
         ({"tasks": [None, 0]}, r"tasks\[0\] is None"),
-        ({"tasks": ["temporal", "spatio_temporal"]}, r"references\[1\] has no <when>, but tasks\[1\] is 'spatio_temporal'"),
+        (
+            {"tasks": ["temporal", "spatio_temporal"]},
+            r"references\[1\] is no well-formed answer to a spatio_temporal question",
+        ),
         ({"durations": [4.0, 0.0]}, r"durations\[1\] is 0.0; it must be above 0"),
         ({"durations": [-4.0, 1.0]}, r"durations\[0\] is -4.0"),
         ({"durations": [math.nan, 1.0]}, r"durations\[0\] is nan"),

@@ -105,6 +105,11 @@ def test_a_name_is_split_at_commas_only_if_it_does_not_match_whole(predicted, tr
     assert match(predicted, true) == NameMatch(pairs, count)
 
 
+def test_a_name_of_too_many_parts_is_no_list_of_objects() -> None:
+    assert match(["dog" + ", cat" * 63], ["dog"]) == NameMatch(((0, 0),), 64)
+    assert match(["dog" + ", cat" * 64], ["dog"]) == NameMatch((), 1)
+
+
 def test_embedding_takes_hyphenated_words_joined_then_split_and_leaves_articles_out() -> None:
     np.testing.assert_allclose(embedding("A Dark-Colored pot", VECTORS), [0, 0.5, 1])
     np.testing.assert_allclose(embedding("light-man", VECTORS), [2, 0, 0])  # unnormalised: (3 + 1) / 2

@@ -45,6 +45,7 @@ def test_interval_iou_counts_seconds(first: tuple[int, int], second: tuple[int, 
         ((1, 0), (0, 1)),
         ((0, 1), (1, 0)),
         ((0, 0), (0, 1)),
+        ((0, float("inf")), (0, float("inf"))),
         ((0, 1), (1, 2)),
         ((0, 1e308), (-1e308, 1)),
     ],
@@ -66,7 +67,15 @@ def test_box_iou_names_the_shapes_it_cannot_take() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [[0, 0, 0, 0], [1, 1, 0, 0], [0, 0, np.nan, 1], [0, 0, np.inf, 1], [-1e308, -1e308, 1e308, 1e308]]
+    "bad",
+    [
+        [0, 0, 0, 0],
+        [1, 1, 0, 0],
+        [0, 0, np.nan, 1],
+        [0, 0, np.inf, 1],
+        [-1e308, -1e308, 1e308, 1e308],
+        [0, 0, 1e-200, 1e-200],
+    ],
 )
 def test_boxes_without_a_finite_positive_area_overlap_nothing(bad: list[float]) -> None:
     assert box_iou(bad, [0, 0, 1, 1]) == 0

@@ -262,6 +262,11 @@ def test_the_interval_covers_the_true_mean_about_as_often_as_it_says() -> None:
     assert 0.90 <= covered / 300 <= 0.98
 
 
+def test_a_negative_number_of_samples_is_refused() -> None:
+    with pytest.raises(ValueError, match="bootstrap_samples is -1"):
+        aggregate([ZERO], bootstrap_samples=-1, seed=0)
+
+
 def test_the_seed_decides_the_interval() -> None:
     matrix = np.random.default_rng(0).random((50, 1))
     assert bootstrap_intervals(matrix, 500, 1)[0] == bootstrap_intervals(matrix, 500, 1)[0]
