@@ -125,13 +125,14 @@ def load_dataset() -> Row:
 
 
 def peak_memory() -> Row:
-    """What scoring all answers adds to the peak resident memory of a process that holds them and has imported all it needs."""
+    """Peak resident memory of a process that scores all answers, beside its peak before: all imported, answers held."""
     code = (
         "import resource, metrics_bench as bench\n"
+        "from r_avst.metrics.avst_metrics.scores import aggregate\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
         "pairs = [(truth, truth, task) for truth, task in bench.truths()]\n"
         "bench.scored_by_us(pairs[:1]); before = peak(); scores = bench.scored_by_us(pairs)\n"
-        "bench.aggregate(scores, 1000, 0); print(before, peak())"
+        "aggregate(scores, 1000, 0); print(before, peak())"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path[:2])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)

@@ -99,10 +99,14 @@ def checked_size(size: Any, name: str, space: str = "") -> Size:
     """
     if size is None:
         raise ValueError(f"the space {space!r} needs {name} (width, height), but there is none")
-    numbers = list(size) if isinstance(size, Iterable) and not isinstance(size, str | bytes) else []
-    if len(numbers) != 2 or not all(isinstance(n, Integral) and n is not True and 0 < n <= MAX_SIDE for n in numbers):
+    numbers: list[Any] = list(size) if isinstance(size, Iterable) and not isinstance(size, str | bytes) else []
+    if len(numbers) != 2 or not all(_is_side(n) for n in numbers):
         raise ValueError(f"{name} is {size!r:.80}; it must be two whole numbers above 0: width, height")
     return int(numbers[0]), int(numbers[1])
+
+
+def _is_side(number: Any) -> bool:
+    return not isinstance(number, bool) and isinstance(number, Integral) and 0 < int(number) <= MAX_SIDE
 
 
 def _scaled(rows: Sequence[Row], x_scale: float, y_scale: float) -> tuple[Row, ...]:

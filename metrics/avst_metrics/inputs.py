@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral
 from numbers import Real
+from typing import Any
 from typing import TypeVar
 
 from .answers import TASKS
@@ -82,7 +83,7 @@ def task_of(truth: ParsedAnswer) -> Task:
     return "spatio_temporal" if truth.tags.where else "temporal"
 
 
-def _question(row: int, truth: ParsedAnswer, named: str | int | None, duration: float | None) -> Question:
+def _question(row: int, truth: ParsedAnswer, named: Any, duration: Any) -> Question:
     task = _task(row, named)
     if not is_well_formed(truth, task):
         problem = f" ({truth.problems[0]})" if truth.problems else ""
@@ -90,13 +91,13 @@ def _question(row: int, truth: ParsedAnswer, named: str | int | None, duration: 
             f"references[{row}] is no well-formed answer to a {task} question{problem}: "
             "are predictions and references swapped, or tasks off?"
         )
-    if duration is not None and not (isinstance(duration, Real) and 0 < duration < math.inf):
+    if duration is not None and not (isinstance(duration, Real) and 0 < float(duration) < math.inf):
         raise ValueError(f"durations[{row}] is {duration!r}; it must be above 0 seconds")
     return Question(truth.answer, task, None if duration is None else float(duration))
 
 
-def _task(row: int, named: str | int | None) -> Task:
-    if isinstance(named, Integral) and 0 <= named < len(TASKS):
+def _task(row: int, named: Any) -> Task:
+    if isinstance(named, Integral) and 0 <= int(named) < len(TASKS):
         return TASKS[int(named)]
     for task in TASKS:
         if named == task:
