@@ -34,6 +34,7 @@ TASKS: tuple[Task, ...] = get_args(Task)
 Row = tuple[float, float, float, float, float]
 Span = tuple[float, float]
 
+MAX_PROBLEMS = 100  # of tags left open and of empty names, each: a hostile text has any number of them
 NOT_VISIBLE = (0.0, 0.0, 0.0, 0.0)
 
 
@@ -214,7 +215,8 @@ def _split(body: str, problems: list[Problem]) -> tuple[list[_Part], TagCounts]:
         text = following
     if tag:
         parts.append(_Part(tag, _CUT_TAG.sub("", text), inside, closed=False))
-    problems += [_problem("unclosed_tag", f"<{part.tag}>{part.text}") for part in parts if not part.closed]
+    unclosed = [part for part in parts if not part.closed]
+    problems += [_problem("unclosed_tag", f"<{part.tag}>{part.text}") for part in unclosed[:MAX_PROBLEMS]]
     if not opened["answer"] == closed_answers == 1:
         problems.append(_problem("answer_tag", f"{opened['answer']} <answer> and {closed_answers} </answer>"))
     return _parts_inside(parts, problems) if opened["answer"] else parts, TagCounts(**opened)
@@ -256,7 +258,7 @@ def _tracks(parts: Sequence[_Part], problems: list[Problem]) -> tuple[Track, ...
     for part, owner in _owners(parts):
         (unnamed if owner is None else rows[owner]).extend(_read_rows(part.text, problems))
     tracks = [Track(name, tuple(own)) for name, own in zip(names, rows, strict=True) if name or own]
-    problems += [_problem("empty_name", "<object></object>") for name in names if not name]
+    problems += [_problem("empty_name", "<object></object>")] * min(names.count(""), MAX_PROBLEMS)
     if unnamed:
         problems.append(_problem("where_without_object", f"{len(unnamed)} rows"))
         tracks.append(Track("", tuple(unnamed)))

@@ -19,8 +19,8 @@ TIME_KEYS = ("t", "time", "timestamp")
 BOX_KEYS = ("bbox_2d", "box", "bbox", "boxes")
 SPAN_KEYS = ("when", "span")
 MAX_DEPTH = 32
-FAILURES = 4  # times the length of the text: what may be read in vain, so that the reader stays linear
-MIN_FAILURE = 16
+FAILURES = 2  # times the length of the text: what may be read in vain, so that the reader stays linear
+MIN_FAILURE = 32
 COUNTED_PER_READ = 16  # an error counts all lines before it, so many times faster than JSON is read
 CUT_TAIL = 64  # a value whose error is this near to the end of the text was cut short
 
@@ -61,7 +61,8 @@ def read_json(text: str) -> list[Found]:
             if not repaired and _is_cut_short(error, text):
                 repaired = True
                 value, position = _repaired_value(text, start)
-        found.extend(_walk(value, None, MAX_DEPTH))
+        if value:
+            found.extend(_walk(value, None, MAX_DEPTH))
     return found
 
 
