@@ -187,7 +187,8 @@ def _problem(kind: str, found: str) -> Problem:
 
 def _after_thinking(text: str) -> str:
     """What stands behind the last ``</think>``; the whole text where nothing does."""
-    behind = text[max((tag.end() for tag in _END_OF_THINKING.finditer(text)), default=0) :]
+    ends = [tag.end() for tag in _END_OF_THINKING.finditer(text)]
+    behind = text[ends[-1] :] if ends else ""
     return text if not behind or behind.isspace() else behind
 
 
@@ -219,14 +220,15 @@ def _split(body: str, problems: list[Problem]) -> tuple[list[_Part], TagCounts]:
     problems += [_problem("unclosed_tag", f"<{part.tag}>{part.text}") for part in unclosed[:MAX_PROBLEMS]]
     if not opened["answer"] == closed_answers == 1:
         problems.append(_problem("answer_tag", f"{opened['answer']} <answer> and {closed_answers} </answer>"))
-    return _parts_inside(parts, problems) if opened["answer"] else parts, TagCounts(**opened)
+    if opened["answer"] and not all(part.inside for part in parts):
+        parts = _parts_inside(parts, problems)
+    return parts, TagCounts(**opened)
 
 
 def _parts_inside(parts: list[_Part], problems: list[Problem]) -> list[_Part]:
     """The parts within an ``<answer>``, or all of them if none is: prose around it may speak of tags."""
-    outside = [part for part in parts if not part.inside]
-    if outside:
-        problems.append(_problem("outside_answer", f"<{outside[0].tag}>{outside[0].text}"))
+    outside = next(part for part in parts if not part.inside)
+    problems.append(_problem("outside_answer", f"<{outside.tag}>{outside.text}"))
     return [part for part in parts if part.inside] or parts
 
 
@@ -293,10 +295,16 @@ def _read_rows(text: str, problems: list[Problem]) -> list[Row]:
     stray = "".join(pieces[::6]).strip(" \t\r\n,;")
     if stray:
         problems.append(_problem("unreadable_row", stray))
-    time, x1, y1, x2, y2 = (list(map(float, pieces[column::6])) for column in range(1, 6))
-    rows = list(zip(time, x1, y1, x2, y2, strict=True))
-    # the usual case by whole columns: all boxes have an area and all numbers are finite, else their sum is not
-    if all(map(lt, x1, x2)) and all(map(lt, y1, y2)) and math.isfinite(sum(time) + sum(x1) + sum(y1) + sum(x2) + sum(y2)):
+    del pieces[::6]
+    numbers = list(map(float, pieces))
+    one = iter(numbers)
+    rows = list(zip(one, one, one, one, one, strict=True))
+    # the usual case at once: all boxes have an area, and all numbers are finite, else their sum is not
+    if (
+        all(map(lt, numbers[1::5], numbers[3::5]))
+        and all(map(lt, numbers[2::5], numbers[4::5]))
+        and math.isfinite(sum(numbers))
+    ):
         return rows
     return _valid_rows(rows, problems)
 
