@@ -30,6 +30,7 @@ from r_avst.dataset_builder.sources.unav100 import read_unav
 from r_avst.dataset_builder.sources.unav100 import with_labels
 from r_avst.dataset_builder.video import PyAVMissingError
 from r_avst.dataset_builder.video import VideoError
+from r_avst.metrics.avst_metrics.answers import TASKS
 
 REPORT = "build_report.json"
 # arXiv 2511.16901, section 3 and table 5: the test split as the paper counts it
@@ -156,7 +157,7 @@ def _counts(records: Records) -> dict[str, int]:
         "events": len(records.events),
         "objects": sum(len(event.objects) for event in records.events),
         "questions": len(records.questions),
-        **{task: by_task.count(task) for task in ("temporal", "spatial", "spatio_temporal")},
+        **{task: by_task.count(task) for task in TASKS},
         "box_rows": len(instances),
         "invisible_box_rows": sum(not one.visible for one in instances),
     }

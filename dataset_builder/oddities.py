@@ -88,8 +88,7 @@ def _fractional_times(records: Records) -> Iterator[str]:
 def _late_spans(records: Records) -> Iterator[str]:
     duration = {video.video_id: video.duration for video in records.videos}
     for question in records.questions:
-        span = question.query_span or question.when
-        if span and span[1] > duration[question.video_id]:
+        if question.span and question.span[1] > duration[question.video_id]:
             yield question.question_id
 
 

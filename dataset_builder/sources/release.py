@@ -198,7 +198,7 @@ def _objects(answer: Answer, audible: bool) -> tuple[ObjectTrack, ...]:
 
 def _event(event_id: str, video_id: str, number: int, questions: Sequence[Question]) -> Event:
     """The event that an annotation's questions ask about: its span, and every object named, once, with its boxes."""
-    spans = [span for question in questions if (span := question.query_span or question.when)]
+    spans = [span for question in questions if (span := question.span)]
     if not spans:
         raise ReleaseError("it holds no question, so its event has no span")
     exact = next((question.query_span for question in questions if question.query_span), spans[0])
