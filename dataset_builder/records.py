@@ -43,6 +43,15 @@ class ObjectTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """What a caption names: a concrete thing, whether it is seen and whether it is heard (at least one of the two)."""
+
+    name: str
+    visible: bool
+    audible: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Video:
     """A video. ``duration`` in seconds; ``width`` and ``height`` in pixels, None where unknown."""
 
@@ -57,7 +66,8 @@ class Video:
 class Event:
     """An audio-visual event of a video. ``labels`` are UnAV-100 classes, empty where unknown.
 
-    ``number`` is the source's own number of the event; no key, it may repeat.
+    ``number`` is the source's own number of the event; no key, it may repeat. ``subjects`` is what its caption names,
+    ``objects`` where those that are seen were found; both are empty before their stages.
     """
 
     event_id: str
@@ -67,6 +77,7 @@ class Event:
     caption: str | None
     objects: tuple[ObjectTrack, ...]
     number: int | None = None
+    subjects: tuple[Subject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +116,34 @@ class Records:
 
 
 @dataclass(frozen=True, slots=True)
+class VideoRow:
+    """What the stages hand on, a row a video: its file, its events, and its questions once they are asked.
+
+    ``file`` is the path of the video inside the folder of videos.
+    """
+
+    video: Video
+    file: str
+    events: tuple[Event, ...]
+    questions: tuple[Question, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CardText:
     """What a data set's card says of its source: the licence's identifier on the Hub, and Markdown."""
 
     licence: str
     body: str
+
+
+def records_of(rows: Iterable[VideoRow]) -> Records:
+    """All rows as one data set."""
+    own = tuple(rows)
+    return Records(
+        videos=tuple(row.video for row in own),
+        events=tuple(event for row in own for event in row.events),
+        questions=tuple(question for row in own for question in row.questions),
+    )
 
 
 def frames_of(rows: Iterable[Row]) -> tuple[Frame, ...]:
