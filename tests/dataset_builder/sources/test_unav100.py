@@ -9,14 +9,21 @@ from typing import Any
 
 import datasets
 import pytest
+from written_videos import write_sound
+from written_videos import write_video
 
-from r_avst.dataset_builder.build import build_release
+from r_avst.dataset_builder.build_from_release import build_release
 from r_avst.dataset_builder.records import Event
 from r_avst.dataset_builder.records import Records
+from r_avst.dataset_builder.records import Video
+from r_avst.dataset_builder.records import VideoRow
 from r_avst.dataset_builder.sources.unav100 import Segment
 from r_avst.dataset_builder.sources.unav100 import UnavError
 from r_avst.dataset_builder.sources.unav100 import read_unav
+from r_avst.dataset_builder.sources.unav100 import read_unav_rows
 from r_avst.dataset_builder.sources.unav100 import with_labels
+from r_avst.dataset_builder.sources.user_files import LineError
+from r_avst.dataset_builder.video import VideoError
 from r_avst.metrics.avst_metrics.answers import Span
 
 GOOD = {"segment": [1.38, 6.04], "label": "dog barking", "label_id": 12}
@@ -135,6 +142,142 @@ def test_a_bad_segment_is_named_with_its_file_and_video(tmp_path: Path, changes:
     assert "tiny_dog" in str(caught.value)
 
 
+# --- rows for the pipeline --------------------------------------------------------------------------------------------
+
+CAT = {"segment": [7, 9], "label": "cat meowing", "label_id": 22}
+TWO_ON_ONE_SPAN = {"segment": [1.38, 6.04], "label": "man speaking", "label_id": 0}
+
+
+def captions(folder: Path, *lines: Any) -> Path:
+    path = folder / "captions.jsonl"
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def caption(start: float, end: float, text: str = "A dog barks.", video_id: str = "tiny_dog") -> dict[str, Any]:
+    return {"video_id": video_id, "span": [start, end], "caption": text}
+
+
+def event(index: int, span: Span, label: str, text: str | None = None) -> Event:
+    return Event(f"tiny_dog-{index}", "tiny_dog", span, (label,), text, ())
+
+
+@pytest.mark.parametrize(("subset", "split"), [("train", "train"), ("validation", "train"), ("test", "test")])
+def test_a_video_becomes_a_row_with_an_event_a_segment(tmp_path: Path, subset: str, split: str) -> None:
+    content = database(GOOD, CAT)
+    content["database"]["tiny_dog"]["subset"] = subset
+    rows, report = read_unav_rows(written(tmp_path, content), None, None)
+    events = (event(0, (1.38, 6.04), "dog barking"), event(1, (7.0, 9.0), "cat meowing"))
+    assert rows == (VideoRow(Video("tiny_dog", split, 10.0), "tiny_dog.mp4", events),)
+    assert report == {"videos": 1}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("duration", None, "the duration is None"),
+        ("duration", "10", "the duration is '10'"),
+        ("duration", True, "the duration is True"),
+        ("duration", 0, "the duration is 0; it must be above 0"),
+        ("duration", float("nan"), "the duration is nan"),
+        ("duration", 10**400, "the duration is 1000"),
+        ("subset", None, "the subset is None; known are train, validation, test"),
+        ("subset", ["test"], "the subset is"),
+        ("subset", "dev", "the subset is 'dev'"),
+    ],
+)
+def test_a_bad_video_is_named(tmp_path: Path, key: str, value: Any, message: str) -> None:
+    content = database(GOOD)
+    content["database"]["tiny_dog"][key] = value
+    path = written(tmp_path, content)
+    with pytest.raises(UnavError, match=f"^{re.escape(str(path))}: video tiny_dog: {message}"):
+        read_unav_rows(path, None, None)
+
+
+def test_an_id_that_is_no_name_of_a_file_is_refused(tmp_path: Path) -> None:
+    content = {"database": {"../dog": database(GOOD)["database"]["tiny_dog"]}}
+    with pytest.raises(UnavError, match=r"video \.\./dog: .*rename the video"):
+        read_unav_rows(written(tmp_path, content), None, None)
+
+
+def test_only_videos_that_can_be_opened_are_kept_and_the_others_are_reported(tmp_path: Path) -> None:
+    entry = database(GOOD)["database"]["tiny_dog"]
+    path = written(tmp_path, {"database": dict.fromkeys(("dog", "short", "sound", "gone"), entry)})
+    folder = tmp_path / "videos" / "deeper"
+    folder.mkdir(parents=True)
+    write_video(folder / "dog.mp4", 64, 48, 10)
+    write_video(folder / "short.mkv", 64, 48, 3)
+    write_sound(folder / "sound.mp4", 1)
+    rows, report = read_unav_rows(path, tmp_path / "videos", None)
+    assert [(row.video, row.file) for row in rows] == [
+        (Video("dog", "test", 10.0, 64, 48), "deeper/dog.mp4"),
+        (Video("short", "test", 3.0, 64, 48), "deeper/short.mkv"),
+    ]
+    assert (report["videos"], report["missing"]) == (2, ["gone"])
+    assert "there is no picture in it" in report["unreadable"]["sound"]
+    assert report["other_duration"] == {"short": "annotations 10.00 s, file 3.00 s"}
+    json.dumps(report)
+
+
+def test_the_caption_of_a_video_without_a_file_is_no_stray_line(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    lines = captions(tmp_path, caption(7, 9))
+    rows, report = read_unav_rows(written(tmp_path, database(GOOD, CAT)), tmp_path / "videos", lines)
+    assert rows == ()
+    assert (report["missing"], report["unmatched"], report["uncaptioned"]) == (["tiny_dog"], [], [])
+
+
+def test_a_folder_of_videos_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match="there is no such folder"):
+        read_unav_rows(written(tmp_path, database(GOOD)), tmp_path / "absent", None)
+
+
+@pytest.mark.parametrize(
+    ("lines", "texts", "unmatched", "duplicate"),
+    [
+        ([], [None, None, None], 0, 0),
+        ([caption(7.059, 8.941, "A cat.")], [None, "A cat.", None], 0, 0),
+        ([caption(7.061, 9.0, "A cat.")], [None, None, None], 1, 0),
+        ([caption(7, 9, "A cat.", "other")], [None, None, None], 1, 0),
+        ([caption(7, 9, "A cat."), caption(7, 9.05, "Another.")], [None, "A cat.", None], 0, 1),
+        ([caption(1.4, 6.0, "A dog."), caption(1.4, 6.0, "A man.")], ["A dog.", None, "A man."], 0, 0),
+        ([caption(1.4, 6.0)] * 3, ["A dog barks.", None, "A dog barks."], 0, 1),
+    ],
+)
+def test_a_caption_belongs_to_the_segment_on_its_span(
+    tmp_path: Path, lines: list[Any], texts: list[str | None], unmatched: int, duplicate: int
+) -> None:
+    path = written(tmp_path, database(GOOD, CAT, TWO_ON_ONE_SPAN))
+    rows, report = read_unav_rows(path, None, captions(tmp_path, *lines))
+    assert [own.caption for own in rows[0].events] == texts
+    assert (len(report["unmatched"]), len(report["duplicate"])) == (unmatched, duplicate)
+    assert report["uncaptioned"] == [f"tiny_dog-{index}" for index, text in enumerate(texts) if text is None]
+
+
+def test_the_nearest_of_two_segments_gets_the_caption_and_a_problem_names_its_line(tmp_path: Path) -> None:
+    near = {"segment": [7.05, 9.0], "label": "dog barking", "label_id": 12}
+    path = written(tmp_path, database(CAT, near))
+    lines = captions(tmp_path, caption(7.05, 9, "The dog."), caption(3, 4))
+    rows, report = read_unav_rows(path, None, lines)
+    assert [own.caption for own in rows[0].events] == [None, "The dog."]
+    assert report["unmatched"] == ["line 2: tiny_dog [3.0, 4.0]"]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ({"span": [1, 2], "caption": "A dog."}, "'video_id'"),
+        (caption(2, 1), "'span'"),
+        (caption(1, 2, ""), "'caption'"),
+        ("text", "an object is expected"),
+    ],
+)
+def test_a_bad_line_of_captions_is_named_with_its_number(tmp_path: Path, line: Any, problem: str) -> None:
+    lines = captions(tmp_path, caption(7, 9), line)
+    with pytest.raises(LineError, match=f"^{re.escape(str(lines))}, line 2: {problem}"):
+        read_unav_rows(written(tmp_path, database(CAT)), None, lines)
+
+
 # --- the published files ----------------------------------------------------------------------------------------------
 
 
@@ -191,3 +334,10 @@ def test_every_released_event_has_a_label(built: Path) -> None:
 def test_every_published_video_and_segment_is_read(unav_file: Path) -> None:
     segments = read_unav(unav_file)
     assert (len(segments), sum(map(len, segments.values()))) == (10790, 30059)
+
+
+def test_every_published_video_becomes_a_row_of_its_split(unav_file: Path) -> None:
+    rows, report = read_unav_rows(unav_file, None, None)
+    assert Counter(row.video.split for row in rows) == {"train": 6489 + 2134, "test": 2167}
+    assert sum(len(row.events) for row in rows) == 30059
+    assert report == {"videos": 10790}
