@@ -24,10 +24,9 @@ from r_avst.metrics.avst_metrics.answers import Task
 from r_avst.metrics.avst_metrics.answers import is_well_formed
 from r_avst.metrics.avst_metrics.answers import parse_answer
 
-from ..records import WHEN
-from ..records import WHEN_WHERE
+from ..question_forms import PATTERNS
+from ..question_forms import TYPES_OF_TASK
 from ..records import WHERE_SILENT
-from ..records import WHERE_SOUNDING
 from ..records import CardText
 from ..records import Event
 from ..records import ObjectTrack
@@ -70,18 +69,6 @@ TASK_KEYS: dict[str, Task] = {
     "AV Temporal Reasoning": "temporal",
     "AV Spatial Reasoning": "spatial",
     "AV ST Reasoning": "spatio_temporal",
-}
-_BETWEEN = r"between (?P<start>\d+(?:\.\d+)?) and (?P<end>\d+(?:\.\d+)?)"
-_QUESTION_FORMS = {
-    WHEN: re.compile(r"When is the moment (?P<name>.+) makes sound and is visible\?"),
-    WHERE_SOUNDING: re.compile(rf"What visible object\(s\) make sound {_BETWEEN}, and where is/are they\?"),
-    WHERE_SILENT: re.compile(rf"What silent object\(s\) can be seen {_BETWEEN}, and where is/are they\?"),
-    WHEN_WHERE: re.compile(r"When is the moment (?P<name>.+) makes sound and is visible, and where is the \"(?P=name)\"\?"),
-}
-_FORMS_OF_TASK: dict[Task, tuple[str, ...]] = {
-    "temporal": (WHEN,),
-    "spatial": (WHERE_SOUNDING, WHERE_SILENT),
-    "spatio_temporal": (WHEN_WHERE,),
 }
 
 
@@ -176,8 +163,8 @@ def _read_question(pair: Any, question_id: str, event_id: str, video_id: str, ta
 
 def _read_form(text: str, task: Task) -> tuple[str, Span | None]:
     """The question type and, of a spatial question, the span it asks about."""
-    for question_type in _FORMS_OF_TASK[task]:
-        if match := _QUESTION_FORMS[question_type].fullmatch(text):
+    for question_type in TYPES_OF_TASK[task]:
+        if match := PATTERNS[question_type].fullmatch(text):
             return question_type, _query_span(match)
     raise ReleaseError(f"the question {text[:120]!r} has none of the known forms of the {task} task")
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from r_avst.dataset_builder.build import REPORT
-from r_avst.dataset_builder.build import build_release
+from r_avst.dataset_builder.build_from_release import build_release
+from r_avst.dataset_builder.dataset_folder import REPORT
 from r_avst.dataset_builder.oddities import find_oddities
 from r_avst.dataset_builder.records import Records
 from r_avst.dataset_builder.records import Video
