@@ -65,6 +65,22 @@ def load_questions(dataset: str, split: str) -> list[BenchmarkQuestion]:
     Raises:
         BenchmarkError: it cannot be loaded, or lacks a column.
     """
+    rows = load_rows(dataset, split, COLUMNS)
+    label_names = rows.features["event_labels"].feature.names
+    return [_question(row, label_names) for row in rows]
+
+
+def load_rows(dataset: str, split: str, columns: Sequence[str]) -> datasets.Dataset:
+    """These columns of a split's questions.
+
+    Args:
+        dataset: a folder that `r-avst-build` wrote, or a data set of that form on the Hub.
+        split: ``test`` or ``train``.
+        columns: their names.
+
+    Raises:
+        BenchmarkError: it cannot be loaded, or lacks a column.
+    """
     try:
         if "/" not in dataset and not Path(dataset).is_dir():  # the cache would serve a folder that is gone
             raise FileNotFoundError("there is no such folder here")
@@ -73,10 +89,9 @@ def load_questions(dataset: str, split: str) -> list[BenchmarkQuestion]:
         raise BenchmarkError(
             f"the split {split!r} of {dataset!r} cannot be loaded ({error}). Build it: r-avst-build release --out {dataset}"
         ) from None
-    if missing := set(COLUMNS) - set(rows.column_names):
+    if missing := set(columns) - set(rows.column_names):
         raise BenchmarkError(f"{dataset!r} lacks the columns {sorted(missing)}; is it a data set of r-avst-build?")
-    label_names = rows.features["event_labels"].feature.names
-    return [_question(row, label_names) for row in rows.select_columns(COLUMNS)]
+    return rows.select_columns(list(columns))
 
 
 def balanced_subset(questions: Sequence[BenchmarkQuestion], seed: int) -> list[BenchmarkQuestion]:
