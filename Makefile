@@ -14,10 +14,11 @@ ANNOTATIONS := $(if $(R_AVST_DATA),--annotations $(R_AVST_DATA)/r_avst/xml_test_
 UNAV := $(addprefix --unav ,$(wildcard $(R_AVST_DATA)/unav100/unav100_annotations.json))
 METRIC_FILES := $(wildcard metrics/avst_metrics/*.py metrics/avst_metrics/*.md metrics/avst_metrics/*.txt)
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo tables test lint bench clean
 
 help:
-	@echo "make demo    build the data set from the released annotations, score the floors (release/)"
+	@echo "make demo    build a data set from a synthetic world, load it, score constant answers (release/); no network"
+	@echo "make tables  build the data set from the released annotations, score constant answers beside the paper's models"
 	@echo "make test    the whole suite with coverage"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   the benchmarks, side by side; writes bench/results.json"
@@ -29,17 +30,25 @@ $(VENV)/base: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINED) -e .
 	@touch $@
 
-$(VENV)/dev: $(VENV)/base
-	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINED) -e '.[build,space,dev]'
+$(VENV)/dev: $(VENV)/build
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINED) -e '.[boxes,decord,ray,review,sam2,space,videos,dev]'
 	@touch $@
 
-demo: $(VENV)/base
-	$(BIN)/r-avst-build release $(ANNOTATIONS) $(UNAV) --out release/r-avst
+$(VENV)/build: $(VENV)/base
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINED) -e '.[build]'
+	@touch $@
+
+demo: $(VENV)/build
+	$(BIN)/r-avst-build synthetic --videos 40 --seed 0 --no-balance --work release/build --out release/r-avst
 	@rm -rf release/avst_metrics && mkdir release/avst_metrics && cp $(METRIC_FILES) release/avst_metrics/
-	$(BIN)/r-avst-score --dataset release/r-avst --with-floors --with-paper --word-vectors exact --json release/floors.json
+	$(BIN)/r-avst-score --dataset release/r-avst --with-floors --word-vectors exact --json release/scores.json
 	cd release && ../$(BIN)/python -c 'from datasets import load_dataset; import evaluate; \
 	    print(load_dataset("r-avst")); print("evaluate.load:", evaluate.load("avst_metrics").name)'
-	@echo "release/ holds what is published: r-avst/ (the data set) and avst_metrics/ (the metric); figures in floors.json"
+	@echo "release/ holds r-avst/ (the data set), avst_metrics/ (the metric), build/ (videos, truth, what each stage made)"
+
+tables: $(VENV)/base
+	$(BIN)/r-avst-build release $(ANNOTATIONS) $(UNAV) --out release/released/r-avst
+	$(BIN)/r-avst-score --dataset release/released/r-avst --with-floors --with-paper --word-vectors exact --json release/floors.json
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 -m "not slow" --cov --cov-report=term
@@ -47,8 +56,8 @@ test: $(VENV)/dev
 # Type checkers do not follow an editable install through package-dir: check an ordinary one.
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check . && $(BIN)/ruff check .
-	rm -rf build && $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --target build/typed .
-	cd build && MYPYPATH=typed ../$(BIN)/mypy --config-file ../pyproject.toml -p r_avst
+	rm -rf build/lib .typed && $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --target .typed .
+	cd .typed && MYPYPATH=. ../$(BIN)/mypy --config-file ../pyproject.toml -p r_avst
 
 bench: $(VENV)/dev
 	$(BIN)/python bench/run.py

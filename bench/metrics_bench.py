@@ -17,7 +17,7 @@ from measure import median_seconds
 from perturb import perturbed
 from perturb import random_answer
 
-from r_avst.dataset_builder.build import build_release
+from r_avst.dataset_builder.build_from_release import build_release
 from r_avst.dataset_builder.sources.release import TASK_KEYS
 from r_avst.metrics.avst_metrics.answers import TASKS
 from r_avst.metrics.avst_metrics.answers import Task

@@ -17,8 +17,8 @@ import pytest
 from written_videos import write_sound
 from written_videos import write_video
 
-from r_avst.dataset_builder.build import REPORT
 from r_avst.dataset_builder.build import main
+from r_avst.dataset_builder.dataset_folder import REPORT
 
 UNAV = {"database": {"tiny_dog": {"annotations": [{"segment": [1.38, 6.04], "label": "dog barking", "label_id": 12}]}}}
 SMALL_FILES_ONLY = """

@@ -17,7 +17,7 @@ from datasets import Value
 from datasets import load_dataset
 from huggingface_hub import DatasetCard
 
-from r_avst.dataset_builder.build import build_release
+from r_avst.dataset_builder.build_from_release import build_release
 from r_avst.dataset_builder.builder import CONFIGS
 from r_avst.dataset_builder.builder import EVENT_FEATURES
 from r_avst.dataset_builder.builder import QUESTION_FEATURES
@@ -93,7 +93,7 @@ def expected_question(question: Question, records: Records) -> dict[str, Any]:
 
 
 def expected_event(event: Event) -> dict[str, Any]:
-    row = {key: value for key, value in asdict(event).items() if key != "number"}
+    row = {key: value for key, value in asdict(event).items() if key not in ("number", "subjects")}
     return as_json(row | {"labels": [UNAV_100.index(label) for label in event.labels]})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from r_avst.dataset_builder.build import build_release
+from r_avst.dataset_builder.build_from_release import build_release
 from r_avst.metrics.avst_metrics.answers import TASKS
 from r_avst.metrics.avst_metrics.answers import Answer
 from r_avst.metrics.avst_metrics.answers import ParsedAnswer
