@@ -2,7 +2,8 @@
 
 Prints a table and writes bench/results.json: {name: {value, unit, against, ratio, aim}}. `value` and what stands under
 `against` are medians of runs that take turns, so that a busy machine slows both alike; `ratio` is as `aim` words it.
-Benchmarks run on the released annotations where R_AVST_DATA has them, else on random answers of the same form, and say so.
+Benchmarks of scores run on the released annotations where R_AVST_DATA has them, else on random answers of the same form, and say so;
+those of videos write theirs, and those of the tracker use tiny models with random weights.
 """
 
 import json
@@ -16,11 +17,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tests")]
 
 import metrics_bench
+import tracker_bench
+import video_bench
 from measure import Row
 from tabulate import tabulate
 
 RESULTS = Path(__file__).parent / "results.json"
-BENCHMARKS = [*metrics_bench.BENCHMARKS]
+BENCHMARKS = [*metrics_bench.BENCHMARKS, *video_bench.BENCHMARKS, *tracker_bench.BENCHMARKS]
 
 
 def main(names: Sequence[str]) -> int:

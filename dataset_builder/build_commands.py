@@ -1,6 +1,9 @@
 """What `r-avst-build synthetic`, `folder` and `unav100` do: options in, a data set and what is told of it out."""
 
 import argparse
+import json
+from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 from .build_from_videos import Run
@@ -11,10 +14,13 @@ from .build_from_videos import describe_build
 from .build_from_videos import estimate
 from .build_from_videos import run_one_stage
 from .build_from_videos import write_rows
+from .line_files import put_text
 from .pipeline import only_run
 from .pipeline import run_here
 from .ray_engine import OnRay
 from .records import CardText
+from .records import VideoRow
+from .sources import against_truth
 from .sources import card_texts
 from .sources.folder import read_folder
 from .sources.synthetic import VIDEO_FOLDER
@@ -27,8 +33,11 @@ from .stages.captions import CaptionStage
 from .stages.filter import FilterStage
 from .stages.quality import QualityStage
 from .stages.questions import QuestionStage
+from .work_folder import ROWS
+from .work_folder import read_rows
 
 TRUTH = "truth.jsonl"
+AGAINST_TRUTH = "against_truth.json"
 
 CAPTIONS = "captions"
 ANSWERS = "answers.jsonl"
@@ -47,11 +56,22 @@ def build_synthetic(options: argparse.Namespace) -> str:
     told = {"kind": "synthetic", "videos": options.videos, "seed": options.seed}
     source = Source(source_rows(truth), card_texts.SYNTHETIC, told)
     if options.base_url is not None:
-        return _build(options, source, videos)
-    subjects = {event.caption or "": event.subjects for row in truth for event in row.events}
-    with TruthServer(subjects) as server:
-        options.base_url = server.base_url
-        return _build(options, source, videos)
+        said = _build(options, source, videos)
+    else:
+        subjects = {event.caption or "": event.subjects for row in truth for event in row.events}
+        with TruthServer(subjects) as server:
+            options.base_url = server.base_url
+            said = _build(options, source, videos)
+    return "\n".join([said, *_against_truth(options.work, truth)])
+
+
+def _against_truth(work: Path, truth: Sequence[VideoRow]) -> Iterator[str]:
+    """How right the boxes are, once there are any; also written into the work folder."""
+    path = work / "boxes" / ROWS
+    if path.is_file():
+        measured = against_truth.measure(read_rows(path), truth)
+        put_text(work / AGAINST_TRUTH, json.dumps(measured, indent=1) + "\n")
+        yield against_truth.describe(measured)
 
 
 def build_folder(options: argparse.Namespace) -> str:

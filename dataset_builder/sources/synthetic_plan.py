@@ -23,6 +23,9 @@ from .synthetic_things import Colour
 from .synthetic_things import SoundingThing
 from .synthetic_things import Thing
 
+# Part of every video's id, to be raised with any change to plans or rendering: a clip that an earlier version left in a work
+# folder is then not taken for one of this world, whose truth is another.
+WORLD = 1
 FPS = 10
 CELL = 2  # pixels
 COLUMNS, ROWS = 128, 96  # cells of a frame
@@ -101,7 +104,7 @@ class Plan:
 
 def plan_video(index: int, seed: int) -> Plan:
     """The clip of this number, 0, 1, ...; durations take turns by group, and so do one, two and three events."""
-    video_id = f"synthetic_{seed}_{index:05d}"
+    video_id = f"world{WORLD}_{seed}_{index:05d}"
     rng = Random(video_id)
     frames = rng.randint(*DURATIONS[index % len(DURATIONS)])
     spans = _event_spans(rng, frames, 1 + index // len(DURATIONS) % MOST_EVENTS)

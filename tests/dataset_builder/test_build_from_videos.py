@@ -115,6 +115,14 @@ def test_boxes_have_a_mean_iou_of_nine_tenths_or_more(built: tuple[Path, Path], 
     assert sum(scores) / len(scores) >= 0.9
 
 
+def test_the_build_says_how_right_it_is(built: tuple[Path, Path], truth: dict[str, VideoRow]) -> None:
+    told = json.loads((built[0] / "against_truth.json").read_text())
+    found = list(frames(rows(built[0], "boxes"), truth))
+    scores = [frame_iou(seen(own), seen(true)) for own, true in found if seen(true)]
+    assert told["times"] == len(found)
+    assert told["mean_iou"] == pytest.approx(sum(scores) / len(scores))
+
+
 def test_who_is_visible_is_right_nineteen_times_in_twenty(built: tuple[Path, Path], truth: dict[str, VideoRow]) -> None:
     found = [(bool(seen(own)), bool(seen(true))) for own, true in frames(rows(built[0], "boxes"), truth)]
     both = found.count((True, True))
