@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+from datasets import are_progress_bars_disabled
+from datasets import disable_progress_bars
+from datasets import enable_progress_bars
 
 from r_avst.metrics.avst_metrics.answers import TASKS
 
@@ -73,7 +76,8 @@ def _write(records: Records, text: CardText, report: dict[str, Any], out: Path) 
     with _scratch_beside(out) as scratch:
         ready = scratch / "ready"
         ready.mkdir()
-        report["rows"] = write_dataset(records, ready, scratch / "cache", text)
+        with _quiet_datasets():
+            report["rows"] = write_dataset(records, ready, scratch / "cache", text)
         (ready / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         _put_in_place(ready, out, scratch / "before")
     return report
@@ -94,6 +98,18 @@ def _scratch_beside(out: Path) -> Iterator[Path]:
                 shutil.rmtree(scratch)
     except filelock.Timeout:
         raise BuildError(f"{out}: another build is writing it; wait for it, or give another --out") from None
+
+
+@contextmanager
+def _quiet_datasets() -> Iterator[None]:
+    """Without a progress bar for each config and split: they last milliseconds."""
+    shown = not are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            enable_progress_bars()
 
 
 def _put_in_place(ready: Path, out: Path, before: Path) -> None:

@@ -4,6 +4,7 @@ Ray starts a killed worker again and gives its video to another; results come as
 must be where every worker finds them, under the same paths.
 """
 
+import logging
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,11 +54,12 @@ class OnRay:
         except ImportError:
             raise StageError("--engine ray needs Ray: pip install 'r-avst[ray]'") from None
         try:
-            ray.init(address=self.address, ignore_reinit_error=True, log_to_driver=False)
+            ray.init(address=self.address, ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise StageError(f"the Ray cluster at {self.address or 'this machine'} cannot be used ({error})") from None
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False  # the run has one of its own
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         return ray.data
 
 
