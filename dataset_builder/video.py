@@ -131,10 +131,14 @@ def probe(path: Path) -> VideoInfo:
 
 
 def find_videos(folder: Path) -> dict[str, Path]:
-    """The video files in a folder and below it by their name without ending, the first of several in sorted order."""
+    """The video files in a folder and below it by their name without ending, the first of several in sorted order.
+
+    What is hidden is left out: there lie downloads that are not finished.
+    """
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in VIDEO_SUFFIXES and not hidden and path.is_file():
             found.setdefault(path.stem, path)
     return found
 
@@ -143,7 +147,8 @@ def read_frames(path: Path, times: Sequence[float], decoder: str) -> Iterator[De
     """The frames that are on screen at ``times``, one at a time; memory does not grow with their number.
 
     The packets of the whole file are read first: they say which frame is on screen when. The decoder must then give
-    just those frames, one after another. A damaged file, or one that was cut off, is refused and not guessed at.
+    just those frames, one after another. A damaged file, or one that was cut off, is refused and not guessed at. Damage
+    between two keyframes that no wanted frame needs goes unseen, and so does what decodes without a fault (VP8 always does).
 
     Args:
         path: the video file.
@@ -315,7 +320,7 @@ def _decoded(path: Path, timeline: _Timeline, key: int, origin: int) -> Iterator
     start = last = int(timeline.shown[key])
     with _opened(path) as (container, stream):
         size = stream.width, stream.height
-        stream.thread_type = "AUTO"
+        stream.thread_type = "FRAME"  # with PyAV's default, SLICE, FFmpeg's H.264 decoder keeps most damage to itself
         stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(MOST_PIXELS)}
         try:
             if origin:
@@ -336,7 +341,10 @@ def _check_frame(place: str, frame: "VideoFrame", size: tuple[int, int]) -> None
 
 
 def _orientation(path: Path, frame: "VideoFrame") -> tuple[bool, int, int]:
-    """Whether rows and columns change places, and the steps (1 or -1) through both after that, to see the frame upright."""
+    """Whether rows and columns change places, and the steps (1 or -1) through both after that, to see the frame upright.
+
+    One frame speaks for its file. To be asked once: a frame whose side data was read stays until the garbage collector runs.
+    """
     side_data: Any = frame.side_data  # PyAV's own type knows of motion vectors only
     matrix = side_data.get("DISPLAYMATRIX")
     if matrix is None:
@@ -348,9 +356,10 @@ def _orientation(path: Path, frame: "VideoFrame") -> tuple[bool, int, int]:
 
 
 def _pyav_images(path: Path, timeline: _Timeline, wanted: Iterable[int]) -> Iterator[NDArray[np.uint8]]:
+    orientation = None
     for _, frame in _frames(path, timeline, wanted):
         image = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-        transposed, down, right = _orientation(path, frame)
+        transposed, down, right = orientation = orientation or _orientation(path, frame)
         turned = image.transpose(1, 0, 2) if transposed else image
         yield np.ascontiguousarray(turned[::down, ::right])
 
@@ -367,7 +376,8 @@ def _decord_images(path: Path, timeline: _Timeline, wanted: Iterable[int]) -> It
         reader, position = decord.VideoReader(str(path.absolute())), -1
         _check_decord(path, timeline, reader.get_frame_timestamp(range(len(reader)))[:, 0])
         for index, frame in _frames(path, from_the_first, wanted):
-            _check_mirror(path, frame)
+            if position < 0:
+                _check_mirror(path, frame)
             for _ in range(index - position):
                 picture = reader.next()
             position = index

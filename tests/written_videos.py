@@ -88,10 +88,11 @@ def write_numbered(
     rotation: tuple[float, bool] = (0, False),
 ) -> Path:
     """A video of numbered pictures shown at ``ticks``, a keyframe every 20; ``rotation`` in degrees, and mirrored or not."""
-    with av.open(str(path), "w", options=dict(container_options)) as container:
+    with av.open(str(path), "w", options={"fflags": "+bitexact", **container_options}) as container:
         stream: Any = container.add_stream(codec, rate=round(1 / tick), options=dict(options))
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.time_base, stream.gop_size = tick, 20
+        stream.thread_count = 1  # with bitexact: the same bytes on every machine, each time
         if rotation != (0, False):
             stream.set_display_rotation(rotation[0], hflip=rotation[1])
         for number, shown in enumerate(ticks):

@@ -73,8 +73,7 @@ class VideoFolder:
         self.path = path
         self.partial = path / PARTIAL
         self._tolerance = tolerance
-        found = find_videos(path) if path.is_dir() else {}
-        self._files = {name: file for name, file in found.items() if PARTIAL not in file.relative_to(path).parts}
+        self._files = find_videos(path) if path.is_dir() else {}
 
     def check(self, video: WantedVideo) -> Outcome:
         """Looks at what is there of a video."""
