@@ -2,6 +2,7 @@
 
 # Absolute imports, so that the file also runs by its path.
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from r_avst.dataset_builder.build_from_release import build_release
 from r_avst.dataset_builder.build_from_release import describe_release
 from r_avst.dataset_builder.build_options import add_build_options
 from r_avst.dataset_builder.build_options import positive
+from r_avst.dataset_builder.build_options import share
 from r_avst.dataset_builder.dataset_folder import BuildError
 from r_avst.dataset_builder.sources.release import ANNOTATIONS_URL
 from r_avst.dataset_builder.sources.release import ReleaseError
@@ -37,9 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BuildError, LineError, PyAVMissingError, ReleaseError, StageError, UnavError, VideoError) as error:
         tqdm.write(f"r-avst-build: {error}", file=sys.stderr)  # a progress bar may still be open
         return 2
+    except OSError as error:
+        tqdm.write(f"r-avst-build: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         tqdm.write("r-avst-build: stopped; what is done is kept, the same command goes on", file=sys.stderr)
-        return 130
+        os._exit(130)  # threads that wait for a server would keep the program alive; all that is done is on the disk
     return 0
 
 
@@ -102,7 +107,7 @@ def _add_folder(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     folder.add_argument("--videos", type=Path, required=True, metavar="DIR", help="a folder of videos")
     folder.add_argument("--events", type=Path, required=True, metavar="FILE", help="JSON lines, an event a line (see below)")
     folder.add_argument(
-        "--test-share", type=float, default=0.2, metavar="SHARE", help="of videos without a split (default: %(default)s)"
+        "--test-share", type=share, default=0.2, metavar="SHARE", help="of videos without a split (default: %(default)s)"
     )
     folder.add_argument("--licence", default="other", metavar="ID", help="of the annotations, for the card")
     add_build_options(folder, backend="transformers", model="gpt-4o-mini")
@@ -140,9 +145,11 @@ def _release(options: argparse.Namespace) -> str:
 def _from_videos(options: argparse.Namespace) -> str:
     try:
         from r_avst.dataset_builder.build_commands import COMMANDS
+        from r_avst.dataset_builder.pipeline import only_run
     except ModuleNotFoundError as error:
         raise BuildError(f"building from videos needs more packages ({error}): pip install 'r-avst[build]'") from None
-    return COMMANDS[options.source](options)
+    with only_run(options.work):
+        return COMMANDS[options.source](options)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 import argparse
 import json
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from .build_from_videos import Run
@@ -14,8 +16,8 @@ from .build_from_videos import describe_build
 from .build_from_videos import estimate
 from .build_from_videos import run_one_stage
 from .build_from_videos import write_rows
+from .file_contents import with_contents
 from .line_files import put_text
-from .pipeline import only_run
 from .pipeline import run_here
 from .ray_engine import OnRay
 from .records import CardText
@@ -34,6 +36,7 @@ from .stages.filter import FilterStage
 from .stages.quality import QualityStage
 from .stages.questions import QuestionStage
 from .work_folder import ROWS
+from .work_folder import Failed
 from .work_folder import read_rows
 
 TRUTH = "truth.jsonl"
@@ -50,11 +53,10 @@ def build_synthetic(options: argparse.Namespace) -> str:
         BuildError, StageError: as `build_from_videos`.
     """
     videos = options.work / VIDEO_FOLDER
-    with only_run(options.work):
-        truth = make_world(options.work, options.videos, options.seed)
-        write_rows(truth, options.work / TRUTH)
+    truth = make_world(options.work, options.videos, options.seed)
+    write_rows(truth, options.work / TRUTH)
     told = {"kind": "synthetic", "videos": options.videos, "seed": options.seed}
-    source = Source(source_rows(truth), card_texts.SYNTHETIC, told)
+    source = Source(source_rows(truth), (), card_texts.SYNTHETIC, told)
     if options.base_url is not None:
         said = _build(options, source, videos)
     else:
@@ -62,7 +64,7 @@ def build_synthetic(options: argparse.Namespace) -> str:
         with TruthServer(subjects) as server:
             options.base_url = server.base_url
             said = _build(options, source, videos)
-    return "\n".join([said, *_against_truth(options.work, truth)])
+    return said if options.dry_run else "\n".join([said, *_against_truth(options.work, truth)])
 
 
 def _against_truth(work: Path, truth: Sequence[VideoRow]) -> Iterator[str]:
@@ -83,7 +85,8 @@ def build_folder(options: argparse.Namespace) -> str:
     """
     rows, told = read_folder(options.videos, options.events, options.seed, options.test_share)
     text = CardText(options.licence, card_texts.FOLDER)
-    return _build(options, Source(rows, text, {"kind": "folder", **told}), options.videos)
+    failed = (*_failed(told["unreadable"]), *_failed(told["events_outside"]))
+    return _build(options, Source(rows, failed, text, {"kind": "folder", **told}), options.videos)
 
 
 def build_unav100(options: argparse.Namespace) -> str:
@@ -94,7 +97,13 @@ def build_unav100(options: argparse.Namespace) -> str:
         BuildError, StageError, VideoError: as `build_from_videos` and `read_unav_rows`.
     """
     rows, told = read_unav_rows(options.annotations, options.videos, options.captions)
-    return _build(options, Source(rows, card_texts.UNAV100, {"kind": "unav100", **told}), options.videos)
+    missing = dict.fromkeys(told["missing"], f"there is no such file in {options.videos}")
+    failed = (*_failed(missing), *_failed(told["unreadable"]), *_failed(told["other_duration"]))
+    return _build(options, Source(rows, failed, card_texts.UNAV100, {"kind": "unav100", **told}), options.videos)
+
+
+def _failed(reasons: Mapping[str, str]) -> tuple[Failed, ...]:
+    return tuple(Failed(video_id, "", reason) for video_id, reason in reasons.items())
 
 
 def _build(options: argparse.Namespace, source: Source, videos: Path) -> str:
@@ -102,7 +111,8 @@ def _build(options: argparse.Namespace, source: Source, videos: Path) -> str:
     engine = OnRay(options.ray_address, options.ray_workers) if options.engine == "ray" else run_here
     run = Run(options.work, engine, options.retry_failed)
     if options.dry_run:
-        return estimate(source, stages, run)
+        return estimate(source, stages)
+    source = replace(source, rows=with_contents(source.rows, videos, options.work))
     if options.only:
         return run_one_stage(options.only, source, stages, run)
     return describe_build(build_from_videos(source, stages, run, options.out), options.out)

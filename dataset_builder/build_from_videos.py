@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from dataclasses import asdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from .line_files import put_text
 from .pipeline import Engine
 from .pipeline import StageResult
 from .pipeline import check_ids
-from .pipeline import only_run
 from .pipeline import run_here
 from .pipeline import run_set_stage
 from .pipeline import run_video_stage
@@ -36,10 +36,16 @@ from .stages.questions import QuestionStage
 from .stages.stage import Report
 from .stages.stage import StageError
 from .work_folder import FAILURES
+from .work_folder import REPORT as REPORT_OF_STAGE
 from .work_folder import ROWS
+from .work_folder import Failed
+from .work_folder import Made
+from .work_folder import finish
 from .work_folder import read_rows
 from .work_folder import row_text
 
+SOURCE, QUALITY = "source", "quality"
+HOW = ("base_url", "workers", "timeout", "max_attempts", "device", "gpus")
 LISTED = 5  # failures on the terminal; the file has them all
 Stage = FilterStage | CaptionStage | BoxStage | QuestionStage | QualityStage
 
@@ -56,9 +62,10 @@ class Stages(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a build begins: a row a video, what its card says of them, and what to tell of reading them."""
+    """Where a build begins: a row a video, the videos left out, what the card says, and what to tell of reading them."""
 
     rows: tuple[VideoRow, ...]
+    failures: tuple[Failed, ...]
     text: CardText
     report: Report
 
@@ -80,9 +87,33 @@ def build_from_videos(source: Source, stages: Stages, run: Run, out: Path) -> di
         StageError: a stage cannot go on, or leaves no video; what was made is kept in the work folder.
     """
     check_replaceable(out)
+    keep_source(source, run.work)
     results = list(run_stages(source.rows, stages, run))
-    report = {"source": source.report, "stages": {result.name: result.report for result in results}}
-    return write_folder(records_of(results[-1].rows), source.text, report, out)
+    records = records_of(results[-1].rows)
+    if not records.questions:
+        raise StageError(f"no question is left; {run.work / QUALITY / REPORT_OF_STAGE} says why")
+    by_name = {result.name: result.report for result in results}
+    told = {stage.name: {"settings": settings_of(stage), **by_name[stage.name]} for stage in stages}
+    return write_folder(records, source.text, {"source": source.report, "stages": told}, out)
+
+
+def keep_source(source: Source, work: Path) -> None:
+    """Writes what the stages begin with into the work folder, and tells of the videos that were left out.
+
+    Raises:
+        StageError: no video is left, or two rows are of one.
+    """
+    check_ids(source.rows)
+    finish(work / SOURCE, (*(Made(row.video.video_id, "", row) for row in source.rows), *source.failures), source.report)
+    tqdm.write(describe_result(StageResult(SOURCE, source.rows, source.failures, source.report), work))
+    if not source.rows:
+        raise StageError(f"no video can be worked on; {work / SOURCE / FAILURES} says why")
+
+
+def settings_of(stage: Any) -> dict[str, Any]:
+    """The options of a stage that its rows depend on, without what says where and how it ran."""
+    options = asdict(stage)
+    return {name: value for name, value in options.items() if name not in HOW and not isinstance(value, Path)}
 
 
 def run_stages(rows: Sequence[VideoRow], stages: Sequence[Stage], run: Run) -> Iterator[StageResult]:
@@ -91,15 +122,13 @@ def run_stages(rows: Sequence[VideoRow], stages: Sequence[Stage], run: Run) -> I
     Raises:
         StageError: a stage cannot go on, or leaves no video.
     """
-    check_ids(rows)
-    with only_run(run.work):
-        for stage in stages:
-            result = run_stage(stage, rows, run)
-            tqdm.write(describe_result(result, run.work))
-            if not result.rows:
-                raise StageError(f"the stage {stage.name} leaves no video: see {run.work / stage.name}")
-            yield result
-            rows = result.rows
+    for stage in stages:
+        result = run_stage(stage, rows, run)
+        tqdm.write(describe_result(result, run.work))
+        if not result.rows:
+            raise StageError(f"the stage {stage.name} leaves no video: see {run.work / stage.name}")
+        yield result
+        rows = result.rows
 
 
 def run_stage(stage: Stage, rows: Sequence[VideoRow], run: Run) -> StageResult:
@@ -117,19 +146,20 @@ def run_one_stage(name: str, source: Source, stages: Stages, run: Run) -> str:
     Raises:
         StageError: the stage before has not been run, or this one cannot go on or leaves no video.
     """
+    keep_source(source, run.work)
     stage: Stage = getattr(stages, name)
     (result,) = run_stages(_rows_before(stage, source, stages, run.work), [stage], run)
     return f"{len(result.rows):,} rows: {run.work / name / ROWS}"
 
 
-def estimate(source: Source, stages: Stages, run: Run) -> str:
-    """What the captions would cost that pass the filter; nothing is asked.
+def estimate(source: Source, stages: Stages) -> str:
+    """What the captions would cost that pass the filter; nothing is asked or written.
 
     Raises:
-        StageError: the filter leaves no video, or the answers kept so far are damaged.
+        StageError: the answers kept so far are damaged.
     """
-    (result,) = run_stages(source.rows, [stages.filter], run)
-    return json.dumps(stages.captions.estimate(result.rows), indent=1)
+    rows, _ = stages.filter.run(source.rows)
+    return json.dumps(stages.captions.estimate(rows), indent=1)
 
 
 def _rows_before(stage: Stage, source: Source, stages: Stages, work: Path) -> tuple[VideoRow, ...]:
@@ -173,6 +203,7 @@ def _of_questions(report: Report) -> str:
 
 
 DETAILS: dict[str, Callable[[Report], str]] = {
+    SOURCE: lambda _: "",
     "filter": lambda report: "\n" + describe_filter(report),
     "captions": _of_captions,
     "boxes": _of_boxes,

@@ -1,6 +1,7 @@
 """The options that all builds from videos share."""
 
 import argparse
+import math
 from pathlib import Path
 
 
@@ -32,7 +33,7 @@ def add_build_options(parser: argparse.ArgumentParser, backend: str, model: str)
         "--ray-workers", type=positive, default=1, metavar="N", help="each holds the models (default: %(default)s)"
     )
     run.add_argument(
-        "--ray-gpus", type=float, default=None, metavar="N", help="of a worker (default: 1, or 0 with --device cpu)"
+        "--ray-gpus", type=not_negative, default=None, metavar="N", help="of a worker (default: 1, or 0 with --device cpu)"
     )
     _add_filter(parser.add_argument_group("filter"))
     _add_captions(parser.add_argument_group("captions"), model)
@@ -49,8 +50,12 @@ def _add_filter(group: "argparse._ArgumentGroup") -> None:
         metavar="S",
         help="edges of the groups of durations in seconds (default: 0 20 40 60)",
     )
-    group.add_argument("--min-duration", type=float, default=5.0, metavar="S", help="of a video (default: %(default)s s)")
-    group.add_argument("--min-event", type=float, default=0.2, metavar="S", help="of an event (default: %(default)s s)")
+    group.add_argument(
+        "--min-duration", type=not_negative, default=5.0, metavar="S", help="of a video (default: %(default)s s)"
+    )
+    group.add_argument(
+        "--min-event", type=not_negative, default=0.2, metavar="S", help="of an event (default: %(default)s s)"
+    )
     group.add_argument(
         "--merge",
         action=argparse.BooleanOptionalAction,
@@ -61,7 +66,7 @@ def _add_filter(group: "argparse._ArgumentGroup") -> None:
         "--max-events", type=positive, default=3, metavar="N", help="distinct ones of a video (default: %(default)s)"
     )
     group.add_argument(
-        "--min-ratio", type=float, default=0.08, metavar="R", help="of a video that events must cover (default: %(default)s)"
+        "--min-ratio", type=share, default=0.08, metavar="R", help="of a video that events must cover (default: %(default)s)"
     )
     group.add_argument(
         "--balance",
@@ -80,11 +85,11 @@ def _add_captions(group: "argparse._ArgumentGroup", model: str) -> None:
         "--caption-workers", type=positive, default=8, metavar="N", help="requests at once (default: %(default)s)"
     )
     group.add_argument(
-        "--timeout", type=float, default=60.0, metavar="S", help="to wait for an answer (default: %(default)s)"
+        "--timeout", type=not_negative, default=60.0, metavar="S", help="to wait for an answer (default: %(default)s)"
     )
     group.add_argument(
         "--temperature",
-        type=float,
+        type=not_negative,
         default=0.0,
         metavar="T",
         help="of the model (default: %(default)s)",
@@ -95,8 +100,8 @@ def _add_captions(group: "argparse._ArgumentGroup", model: str) -> None:
         default=True,
         help="ask the server to hold answers to a JSON schema; some servers cannot (default: yes)",
     )
-    group.add_argument("--price-in", type=float, metavar="USD", help="per million tokens, for models not known here")
-    group.add_argument("--price-out", type=float, metavar="USD", help="the same of what the model writes")
+    group.add_argument("--price-in", type=not_negative, metavar="USD", help="per million tokens, for models not known here")
+    group.add_argument("--price-out", type=not_negative, metavar="USD", help="the same of what the model writes")
     group.add_argument("--dry-run", action="store_true", help="say what the captions would cost, and stop")
 
 
@@ -120,10 +125,10 @@ def _add_boxes(group: "argparse._ArgumentGroup", backend: str) -> None:
         metavar="MODEL",
         help="SAM 2, on the Hub or in a folder (default: %(default)s)",
     )
-    group.add_argument("--box-threshold", type=float, default=0.4, metavar="P", help="default: %(default)s, the paper's")
-    group.add_argument("--text-threshold", type=float, default=0.3, metavar="P", help="default: %(default)s, the paper's")
+    group.add_argument("--box-threshold", type=share, default=0.4, metavar="P", help="default: %(default)s, the paper's")
+    group.add_argument("--text-threshold", type=share, default=0.3, metavar="P", help="default: %(default)s, the paper's")
     group.add_argument(
-        "--detect-every", type=float, default=1.0, metavar="S", help="seconds between searches (default: %(default)s)"
+        "--detect-every", type=not_negative, default=1.0, metavar="S", help="seconds between searches (default: %(default)s)"
     )
     group.add_argument(
         "--frames-per-second", type=positive, default=4, metavar="N", help="that are tracked (default: %(default)s)"
@@ -154,6 +159,25 @@ def _add_questions(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--keep-at-least", type=float, metavar="N", help="drop questions rated lower on average, or not at all"
     )
+
+
+def share(text: str) -> float:
+    """A number in 0..1, as a type of `argparse`."""
+    number = not_negative(text)
+    if number > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share, a number from 0 to 1")
+    return number
+
+
+def not_negative(text: str) -> float:
+    """A number of 0 or more, as a type of `argparse`."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of 0 or more")
+    return number
 
 
 def positive(text: str) -> int:

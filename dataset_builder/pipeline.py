@@ -25,7 +25,7 @@ from .work_folder import Made
 from .work_folder import Outcome
 from .work_folder import digest
 from .work_folder import finish
-from .work_folder import open_journal
+from .work_folder import open_outcomes
 from .work_folder import outcome_text
 from .work_folder import read_outcomes
 
@@ -97,25 +97,15 @@ def run_video_stage(
     check_ids(rows)
     folder = work / stage.name
     tasks = [(digest(stage.settings(), row), row) for row in rows]
-    outcomes = _still_good(read_outcomes(folder), tasks, retry_failed)
-    waiting = [task for task in tasks if task[1].video.video_id not in outcomes]
-    if waiting:
-        journal = open_journal(folder)
-        for outcome in _with_progress(stage.name, engine(stage, waiting), len(rows), len(outcomes)):
-            append_line(journal, outcome_text(outcome))
-            outcomes[outcome.video_id] = outcome
-    return _finished(stage, folder, [outcomes[row.video.video_id] for row in rows])
-
-
-def _still_good(outcomes: dict[str, Outcome], tasks: Iterable[Task], retry_failed: bool) -> dict[str, Outcome]:
-    """The outcomes that come of the same settings and the same row; failures only where they are not to be retried."""
-    inputs = {row.video.video_id: made_from for made_from, row in tasks}
+    outcomes = read_outcomes(folder)
     kinds = Made if retry_failed else Made | Failed
-    return {
-        video_id: outcome
-        for video_id, outcome in outcomes.items()
-        if isinstance(outcome, kinds) and outcome.input == inputs.get(video_id)
-    }
+    waiting = [task for task in tasks if not isinstance(outcomes.get(task[0]), kinds)]
+    if waiting:
+        store = open_outcomes(folder)
+        for outcome in _with_progress(stage.name, engine(stage, waiting), len(rows), len(rows) - len(waiting)):
+            append_line(store, outcome_text(outcome))
+            outcomes[outcome.input] = outcome
+    return _finished(stage, folder, [outcomes[made_from] for made_from, _ in tasks])
 
 
 def _finished(stage: VideoStage, folder: Path, outcomes: Sequence[Outcome]) -> StageResult:
@@ -143,13 +133,13 @@ def run_here(stage: VideoStage, tasks: Sequence[Task]) -> Iterator[Outcome]:
     if stage.workers == 1:
         yield from (attempt(work, task) for task in tasks)
         return
-    with ThreadPoolExecutor(stage.workers) as pool:
-        futures = [pool.submit(attempt, work, task) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)  # an error, or a stop by the user: what has not begun is not to begin
+    pool = ThreadPoolExecutor(stage.workers)
+    futures = [pool.submit(attempt, work, task) for task in tasks]
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    finally:  # an error, or a stop by the user: what has not begun is not to begin, what hangs is not waited for
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def attempt(work: Work, task: Task) -> Outcome:

@@ -34,7 +34,7 @@ class OnRay:
         Raises:
             StageError: Ray is not installed, the cluster cannot be reached, or the stage cannot go on.
         """
-        data = self._connected()
+        data = self._connected(stage.gpus)
         rows = [{"input": made_from, "row": row_text(row)} for made_from, row in tasks]
         done = data.from_items(rows, override_num_blocks=len(rows)).map(
             Worker,
@@ -47,7 +47,7 @@ class OnRay:
                 raise StageError(answer["stop"])
             yield outcome_from_text(answer["outcome"])
 
-    def _connected(self) -> Any:
+    def _connected(self, gpus: float) -> Any:
         try:
             import ray
             import ray.data
@@ -57,6 +57,11 @@ class OnRay:
             ray.init(address=self.address, ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise StageError(f"the Ray cluster at {self.address or 'this machine'} cannot be used ({error})") from None
+        there: float = ray.cluster_resources().get("GPU", 0.0)  # type: ignore[no-untyped-call]
+        if there < gpus:  # Ray would wait for one, for ever
+            raise StageError(
+                f"a worker is to hold {gpus:g} GPUs and the Ray cluster has {there:g}: give --ray-gpus 0, or add some"
+            )
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False  # the run has one of its own
         logging.getLogger("ray.data").setLevel(logging.ERROR)

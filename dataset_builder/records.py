@@ -119,13 +119,15 @@ class Records:
 class VideoRow:
     """What the stages hand on, a row a video: its file, its events, and its questions once they are asked.
 
-    ``file`` is the path of the video inside the folder of videos.
+    ``file`` is the path of the video inside the folder of videos, ``content`` a digest of the file, empty before it is
+    read: rows made from another file of that name are made anew.
     """
 
     video: Video
     file: str
     events: tuple[Event, ...]
     questions: tuple[Question, ...] = ()
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,16 +131,17 @@ def probe(path: Path) -> VideoInfo:
 
 
 def find_videos(folder: Path) -> dict[str, Path]:
-    """The video files in a folder and below it by their name without ending, the first of several in sorted order.
-
-    What is hidden is left out: there lie downloads that are not finished.
-    """
+    """The video files in a folder and below it by their name without ending, the first of several in sorted order."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in VIDEO_SUFFIXES and not hidden and path.is_file():
-            found.setdefault(path.stem, path)
+    for path in video_files(folder):
+        found.setdefault(path.stem, path)
     return found
+
+
+def video_files(folder: Path) -> list[Path]:
+    """The video files in a folder and below it, sorted. What is hidden is left out: there lie unfinished downloads."""
+    paths = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    return [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def read_frames(path: Path, times: Sequence[float], decoder: str) -> Iterator[DecodedFrame]:
@@ -170,6 +171,17 @@ def read_frames(path: Path, times: Sequence[float], decoder: str) -> Iterator[De
     for (index, same), image in zip(groupby(times, key=timeline.index_at), images, strict=True):
         for time in same:
             yield DecodedFrame(time, timeline.shown_at(index), image)
+
+
+def picture_duration(path: Path) -> float:
+    """Seconds from the moment the first frame comes on screen to when the last one leaves; sound may last longer.
+
+    Raises:
+        VideoError: the file cannot be used.
+        PyAVMissingError: PyAV is not installed.
+    """
+    timeline = _read_timeline(path)
+    return timeline.seconds(timeline.end)
 
 
 def _check_times(path: Path, times: Sequence[float], timeline: _Timeline) -> None:

@@ -2,12 +2,13 @@
 
 A stage's folder holds::
 
-    rows.jsonl       {"video_id", "input", "row"}     what it made, in the order of its input
+    outcomes.jsonl   all that it ever came to, as it came; nothing in it is made twice
+    rows.jsonl       {"video_id", "input", "row"}     what it made of its present input, in the order of that
     failures.jsonl   {"video_id", "input", "reason"}  what it could not make, and why
-    journal.jsonl    both kinds as they come, while the stage runs
     report.json      what it tells of itself
 
-``input`` is a digest of all that a row was made from. A row counts as long as its digest does.
+``input`` is a digest of all that a row was made from: the settings of the stage and the row before. Other settings make
+other rows, and the earlier ones are still there when the settings are changed back.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ from .stages.stage import StageError
 
 ROWS = "rows.jsonl"
 FAILURES = "failures.jsonl"
-JOURNAL = "journal.jsonl"
+OUTCOMES = "outcomes.jsonl"
 REPORT = "report.json"
 
 
@@ -96,15 +97,12 @@ def digest(settings: Mapping[str, Any], row: VideoRow) -> str:
 
 
 def read_outcomes(folder: Path) -> dict[str, Outcome]:
-    """What a stage has come to so far, by video; what stands in the journal is newer than the files.
+    """All that a stage ever came to, by its input; the last word on each.
 
     Raises:
-        StageError: a file is damaged elsewhere than at the journal's end, where a kill may have cut a line.
+        StageError: a line is damaged elsewhere than at the end, where a kill may have cut one.
     """
-    found: dict[str, Outcome] = {}
-    for name in (ROWS, FAILURES, JOURNAL):
-        found |= {outcome.video_id: outcome for outcome in _read(folder / name)}
-    return found
+    return {outcome.input: outcome for outcome in _read(folder / OUTCOMES)}
 
 
 def read_rows(path: Path) -> tuple[VideoRow, ...]:
@@ -129,21 +127,20 @@ def _read(path: Path) -> Iterator[Outcome]:
             ) from None
 
 
-def open_journal(folder: Path) -> Path:
-    """The journal of a stage's folder, ready for `append_line`."""
+def open_outcomes(folder: Path) -> Path:
+    """The file of a stage's outcomes, ready for `append_line`."""
     folder.mkdir(parents=True, exist_ok=True)
-    cut_torn_line(folder / JOURNAL)
-    return folder / JOURNAL
+    cut_torn_line(folder / OUTCOMES)
+    return folder / OUTCOMES
 
 
 def finish(folder: Path, outcomes: Iterable[Outcome], report: Mapping[str, Any]) -> None:
-    """Writes a stage's files, each put in place whole; then the journal has done its work."""
+    """Writes what a stage made of its present input, each file put in place whole."""
     own = tuple(outcomes)
     folder.mkdir(parents=True, exist_ok=True)
     write_lines(folder / ROWS, (outcome for outcome in own if isinstance(outcome, Made)), outcome_text)
     write_lines(folder / FAILURES, (outcome for outcome in own if isinstance(outcome, Failed)), outcome_text)
     put_text(folder / REPORT, json.dumps(report, indent=1) + "\n")
-    (folder / JOURNAL).unlink(missing_ok=True)
 
 
 def write_lines(path: Path, items: Iterable[Item], text: Callable[[Item], str]) -> None:

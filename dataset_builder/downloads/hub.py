@@ -12,7 +12,6 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 from typing import cast
 
-import httpx
 from huggingface_hub import HfApi
 from huggingface_hub import HfFileSystem
 from huggingface_hub import hf_hub_download
@@ -21,6 +20,7 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.errors import LocalEntryNotFoundError
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
+from ..hub_client import CONNECTION_ERROR
 from ..video import VIDEO_SUFFIXES
 from .archives import ArchiveError
 from .archives import Member
@@ -40,6 +40,7 @@ UNAV_VIDEOS = "ttgeng233/UnAV-100"
 ANYWHERE = "anywhere"
 ARCHIVE = "archive:"
 _KIND = "dataset"
+_TOO_MANY_REQUESTS = 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def _snapshot(repo: str) -> Snapshot:
     try:
         commit = api.dataset_info(repo).sha or "main"
         paths = api.list_repo_files(repo, repo_type=_KIND, revision=commit)
-    except (HfHubHTTPError, HFValidationError, httpx.HTTPError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, CONNECTION_ERROR, OSError) as error:
         raise SourceError(
             f"the data set {repo!r} on the Hub cannot be read ({error}). Is the name right? "
             "If it asks for consent, give it on its page and run: hf auth login"
@@ -187,7 +188,7 @@ def _members(snapshot: Snapshot, pattern: str) -> dict[str, Member]:
             files = [_open_part(snapshot, name, part) for part in parts]
             for video_id, member in members_of(name, files).items():
                 members.setdefault(video_id, member)
-        except (ArchiveError, HfHubHTTPError, httpx.HTTPError, OSError) as error:
+        except (ArchiveError, HfHubHTTPError, CONNECTION_ERROR, OSError) as error:
             raise SourceError(
                 f"{snapshot.repo}: {name} cannot be read ({error}). Unpack it by hand, then: r-avst-videos --check"
             ) from None
@@ -212,7 +213,7 @@ def _failures_of_one() -> Iterator[None]:
     """What the Hub's client raises, as a failure of one video."""
     try:
         yield
-    except (httpx.HTTPError, OSError, RuntimeError) as error:  # RuntimeError: of the Hub's chunked downloads
+    except (CONNECTION_ERROR, OSError, RuntimeError) as error:  # RuntimeError: of the Hub's chunked downloads
         raise FetchError(_status_of(error), " ".join(str(error).split())) from None
 
 
@@ -222,4 +223,4 @@ def _status_of(error: Exception) -> Status:
     if not isinstance(answer, HfHubHTTPError):
         return Status.UNREACHABLE
     code = answer.response.status_code
-    return Status.UNREACHABLE if code == httpx.codes.TOO_MANY_REQUESTS or code >= 500 else Status.FAILED
+    return Status.UNREACHABLE if code == _TOO_MANY_REQUESTS or code >= 500 else Status.FAILED

@@ -8,8 +8,9 @@ Boxes are in pixels of the video, times in seconds, on a grid of one second from
 `build_report.json`."""
 _METHOD = """\
 It was built as R-AVST was ([arXiv 2511.16901](https://arxiv.org/abs/2511.16901), figure 2): videos filtered, objects and
-their audibility read off captions by a language model, boxes found by Grounding DINO and followed by SAM 2, questions asked
-by template, faulty ones dropped. No person has looked at it unless ratings are named in the report."""
+their audibility read off captions by a language model, boxes found and followed by a detector and a tracker, questions asked
+by template, faulty ones dropped. `build_report.json` names the models and settings of each stage. No person has looked at it
+unless ratings are named there."""
 
 SYNTHETIC = CardText(
     licence="apache-2.0",

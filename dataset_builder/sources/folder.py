@@ -12,6 +12,7 @@ are classes of UnAV-100, and ``split`` is ``train`` or ``test``; both can be lef
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from pathlib import PurePosixPath
 from typing import Any
@@ -26,8 +27,8 @@ from ..records import Video
 from ..records import VideoRow
 from ..video import VIDEO_SUFFIXES
 from ..video import VideoError
-from ..video import find_videos
 from ..video import probe
+from ..video import video_files
 from .splits import TEST
 from .splits import TRAIN
 from .splits import split_of
@@ -36,6 +37,8 @@ from .user_files import checked_id
 from .user_files import read_objects
 from .user_files import span_of
 from .user_files import text_of
+
+END_TOLERANCE = 0.5  # seconds by which an event may end after its file: headers and annotations round
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,8 @@ def read_folder(
     A video whose lines name no split gets one by its id and the seed (`splits.split_of`).
 
     Returns:
-        The rows, and a report: the number of ``videos``, why each of the ``unreadable`` ones is left out, and the files of
-        the folder ``without_events``.
+        The rows, and a report: the number of ``videos``, why each of the ``unreadable`` ones and of the ``events_outside``
+        their video is left out, and the files of the folder ``without_events``.
 
     Raises:
         LineError: a line is not of the form above, leaves the folder, or is at odds with an earlier one.
@@ -68,25 +71,47 @@ def read_folder(
     """
     if not folder.is_dir():
         raise VideoError(f"{folder}: there is no such folder of videos")
-    found = find_videos(folder)
-    files = {video_id: path.relative_to(folder).as_posix() for video_id, path in found.items()}
+    files: dict[str, list[str]] = {}
+    for path in video_files(folder):
+        files.setdefault(path.stem, []).append(path.relative_to(folder).as_posix())
+    by_video = _read_lines(events, files)
+    rows: list[VideoRow] = []
+    unreadable: dict[str, str] = {}
+    for video_id, lines in tqdm(by_video.items(), desc="probing videos", unit="video"):
+        split = next((line.split for line in lines if line.split), None) or split_of(video_id, seed, test_share)
+        try:
+            rows.append(_row(folder, lines, split))
+        except VideoError as error:
+            unreadable[video_id] = str(error)
+    kept, outside = _inside(rows)
+    with_events = {lines[0].file for lines in by_video.values()}
+    without = [file for own in files.values() for file in own if file not in with_events]
+    return kept, {"videos": len(kept), "unreadable": unreadable, "events_outside": outside, "without_events": without}
+
+
+def _read_lines(events: Path, files: Mapping[str, Sequence[str]]) -> dict[str, list[_Line]]:
+    """The lines of each video, in the order of the file."""
     by_video: dict[str, list[_Line]] = {}
     for number, entry in read_objects(events):
         line = _line(entry, files, f"{events}, line {number}")
         _check_against(by_video.setdefault(line.video_id, []), line)
         by_video[line.video_id].append(line)
-    rows, unreadable = [], {}
-    for video_id, lines in tqdm(by_video.items(), desc="probing videos", unit="video"):
-        try:
-            split = next((line.split for line in lines if line.split), None) or split_of(video_id, seed, test_share)
-            rows.append(_row(folder, lines, split))
-        except VideoError as error:
-            unreadable[video_id] = str(error)
-    without = [file for video_id, file in files.items() if video_id not in by_video]
-    return tuple(rows), {"videos": len(rows), "unreadable": unreadable, "without_events": without}
+    return by_video
 
 
-def _line(entry: Mapping[str, Any], files: Mapping[str, str], place: str) -> _Line:
+def _inside(rows: Sequence[VideoRow]) -> tuple[tuple[VideoRow, ...], dict[str, str]]:
+    """The rows without events that end after their file does, and what those are."""
+    outside = {
+        event.event_id: f"it goes from {event.span[0]} to {event.span[1]} s, the file to {row.video.duration:.2f} s"
+        for row in rows
+        for event in row.events
+        if event.span[1] > row.video.duration + END_TOLERANCE
+    }
+    kept = (replace(row, events=tuple(own for own in row.events if own.event_id not in outside)) for row in rows)
+    return tuple(row for row in kept if row.events), outside
+
+
+def _line(entry: Mapping[str, Any], files: Mapping[str, Sequence[str]], place: str) -> _Line:
     try:
         file = _file(text_of(entry, "video"), files)
         return _Line(
@@ -102,14 +127,17 @@ def _line(entry: Mapping[str, Any], files: Mapping[str, str], place: str) -> _Li
         raise LineError(f"{place}: {error}") from None
 
 
-def _file(name: str, files: Mapping[str, str]) -> str:
+def _file(name: str, files: Mapping[str, Sequence[str]]) -> str:
     """The path in the folder that a line means."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
         raise ValueError(f"'video' is {name!r:.80}; it should be a path inside the folder of videos")
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return path.as_posix()
-    return files.get(name, f"{name}.mp4")  # a file that is not there is reported with those that cannot be opened
+    found = files.get(name, [f"{name}.mp4"])  # a file that is not there is reported with those that cannot be opened
+    if len(found) > 1:
+        raise ValueError(f"'video' is {name!r:.80}, and there are {', '.join(found[:3])}: give the path with its ending")
+    return found[0]
 
 
 def _labels(found: Any) -> tuple[str, ...]:

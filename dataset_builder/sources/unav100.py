@@ -79,8 +79,8 @@ def read_unav_rows(
     """A row a video of all subsets, an event a segment, in the order of the file; and what is missing.
 
     Training and validation videos are the split ``train``. Without a folder of videos, all are kept, and their files are
-    taken to be named VIDEO_ID.mp4. With one, only videos that can be opened are kept; their size and duration are the
-    file's.
+    taken to be named VIDEO_ID.mp4. With one, only videos that can be opened and are as long as annotated are kept, for
+    the spans of others are of another cut; their size and duration are the file's.
 
     Returns:
         The rows, and a report: the number of ``videos`` kept; the ids of those ``missing``, and for those ``unreadable``
@@ -126,7 +126,7 @@ def _row(video_id: str, entry: Mapping[str, Any], place: str) -> VideoRow:
 def _joined(rows: Sequence[VideoRow], folder: Path) -> tuple[list[VideoRow], dict[str, Any]]:
     """The rows whose file can be opened."""
     joined, report = join_videos(Records(tuple(row.video for row in rows), (), ()), folder)
-    lost = {*report.missing, *report.unreadable}
+    lost = {*report.missing, *report.unreadable, *report.other_duration}
     files = find_videos(folder)
     kept = [
         replace(row, video=video, file=files[video.video_id].relative_to(folder).as_posix())

@@ -1,6 +1,7 @@
 """Stage 3: where what the captions name is, once a second (paper, data construction, step 3)."""
 
 import functools
+import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+from r_avst.metrics.avst_metrics.answers import NOT_VISIBLE
 from r_avst.metrics.avst_metrics.answers import Span
 from r_avst.metrics.avst_metrics.overlap import Box
 
@@ -28,6 +30,7 @@ from ..records import VideoRow
 from ..video import DECODERS
 from ..video import DecordMissingError
 from ..video import PyAVMissingError
+from ..video import picture_duration
 from ..video import read_frames
 from .stage import Report
 from .stage import StageError
@@ -35,8 +38,9 @@ from .stage import StageError
 if TYPE_CHECKING:
     from ..grounding.grounding_dino import GroundingDino
 
-OUT_OF_SIGHT = Instance((0.0, 0.0, 0.0, 0.0), visible=False)
+OUT_OF_SIGHT = Instance(NOT_VISIBLE, visible=False)
 DTYPES = ("float32", "bfloat16")
+SOUND_TAIL = 1.0  # seconds that an event may go on after the picture; a file's duration is that of its sound too
 
 
 class BoxError(ValueError):
@@ -90,6 +94,14 @@ class BoxStage:
         """Of its folder in the work folder."""
         return "boxes"
 
+    def __post_init__(self) -> None:
+        """Checks the options.
+
+        Raises:
+            StageError: one makes no sense.
+        """
+        check_options(self)
+
     @property
     def rules(self) -> TrackRules:
         """How tracks are kept."""
@@ -115,9 +127,8 @@ class BoxStage:
         """Loads the models and returns what fills in the objects of a row's events, and its width and height.
 
         Raises:
-            StageError: an option makes no sense, or the backend cannot be had.
+            StageError: the backend cannot be had.
         """
-        check_options(self)
         return functools.partial(with_boxes, stage=self, backend=BACKENDS[self.backend](self))
 
     def report(self, rows: Sequence[VideoRow]) -> Report:
@@ -151,14 +162,26 @@ def check_options(stage: BoxStage) -> None:
         f"decoder {stage.decoder!r}: it is one of {', '.join(DECODERS)}": stage.decoder not in DECODERS,
         f"dtype {stage.dtype!r}: it is one of {', '.join(DTYPES)}": stage.dtype not in DTYPES,
         f"frames_per_second {stage.frames_per_second}: at least 1": stage.frames_per_second < 1,
+        f"box_threshold {stage.box_threshold}: 0 to 1": not 0 <= stage.box_threshold <= 1,
+        f"text_threshold {stage.text_threshold}: 0 to 1": not 0 <= stage.text_threshold <= 1,
         f"match_iou {stage.match_iou}: more than 0 and at most 1": not 0 < stage.match_iou <= 1,
         f"most_instances {stage.most_instances}: at least 1": stage.most_instances < 1,
         f"detect_every {stage.detect_every}: a whole number of frames, of {stage.frames_per_second} a second": (
-            between < 1 or abs(between - round(between)) > 1e-6
+            not 1 <= between < math.inf or abs(between - round(between)) > 1e-6
         ),
     }
     if found := [problem for problem, holds in problems.items() if holds]:
         raise StageError("; ".join(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A video's file, the size of its frames in pixels, and how many seconds its picture lasts."""
+
+    path: Path
+    width: int
+    height: int
+    duration: float
 
 
 # --- one video --------------------------------------------------------------------------------------------------------
@@ -175,21 +198,19 @@ def with_boxes(row: VideoRow, stage: BoxStage, backend: Backend) -> VideoRow:
     path = stage.videos / row.file
     try:
         height, width = next(iter(read_frames(path, [0.0], stage.decoder))).image.shape[:2]
+        clip = Clip(path, width, height, picture_duration(path))
     except (PyAVMissingError, DecordMissingError) as error:
         raise StageError(str(error)) from error
-    events = (replace(event, objects=objects_of(event, path, (width, height), stage, backend)) for event in row.events)
+    events = (replace(event, objects=objects_of(event, clip, stage, backend)) for event in row.events)
     return replace(row, video=replace(row.video, width=width, height=height), events=tuple(events))
 
 
-def objects_of(
-    event: Event, path: Path, size: tuple[int, int], stage: BoxStage, backend: Backend
-) -> tuple[ObjectTrack, ...]:
+def objects_of(event: Event, clip: Clip, stage: BoxStage, backend: Backend) -> tuple[ObjectTrack, ...]:
     """A track for each subject of an event, in their order; those that are only heard have no frames.
 
     Args:
         event: with its subjects.
-        path: of the video.
-        size: width and height of its frames.
+        clip: the video.
         stage: the options.
         backend: a detector and a tracker.
 
@@ -198,7 +219,7 @@ def objects_of(
     """
     phrases = [subject.name for subject in event.subjects if subject.visible]
     try:
-        frames = iter(_frames_of(phrases, event.span, path, size, stage, backend))
+        frames = iter(_frames_of(phrases, event.span, clip, stage, backend))
     except ValueError as error:
         start, end = event.span
         raise BoxError(f"event {event.event_id}, {start} to {end} s: {error}") from error
@@ -207,27 +228,27 @@ def objects_of(
     )
 
 
-def _frames_of(
-    phrases: Sequence[str], span: Span, path: Path, size: tuple[int, int], stage: BoxStage, backend: Backend
-) -> list[tuple[Frame, ...]]:
-    """The frames of each phrase on the event's grid."""
-    grid = grid_times(span)
-    if not grid:
+def _frames_of(phrases: Sequence[str], span: Span, clip: Clip, stage: BoxStage, backend: Backend) -> list[tuple[Frame, ...]]:
+    """The frames of each phrase on the event's grid, as far as there is a picture: sound may last longer."""
+    if not span[0] < span[1]:
         raise ValueError("it is empty")
+    grid = grid_times((span[0], min(span[1], clip.duration)))
+    if not grid or span[1] > clip.duration + SOUND_TAIL:
+        raise ValueError(f"{clip.path}: it leaves the video, whose picture goes from 0 to {clip.duration:.3f} s")
     if not phrases:
         return []
     times = tracking_times(grid, stage.frames_per_second)
-    images = (frame.image for frame in read_frames(path, times, stage.decoder))
+    images = (frame.image for frame in read_frames(clip.path, times, stage.decoder))
     followed = follow(backend, images, phrases, stage.rules)
     on_grid = list(islice(followed, 0, None, stage.frames_per_second))
     return [
-        tuple(_frame(time, places[index], size) for time, places in zip(grid, on_grid, strict=True))
+        tuple(_frame(time, places[index], clip) for time, places in zip(grid, on_grid, strict=True))
         for index in range(len(phrases))
     ]
 
 
-def _frame(time: float, places: Mapping[int, Box], size: tuple[int, int]) -> Frame:
-    return Frame(time, tuple(instances_of(places.values(), size)) or (OUT_OF_SIGHT,))
+def _frame(time: float, places: Mapping[int, Box], clip: Clip) -> Frame:
+    return Frame(time, tuple(instances_of(places.values(), (clip.width, clip.height))) or (OUT_OF_SIGHT,))
 
 
 def instances_of(boxes: Iterable[Box], size: tuple[int, int]) -> Iterator[Instance]:

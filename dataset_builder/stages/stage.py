@@ -34,7 +34,7 @@ class VideoStage(Protocol):
         """GPUs that a worker holds on a Ray cluster."""
 
     def settings(self) -> Mapping[str, Any]:
-        """What the rows depend on, as JSON: rows made with other settings are made anew."""
+        """What the rows depend on beside the row before, as JSON: rows made with other settings are made anew."""
 
     def open(self) -> Callable[[VideoRow], VideoRow]:
         """Loads what the work needs (models, clients) and returns the work.

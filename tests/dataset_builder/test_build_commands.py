@@ -84,12 +84,67 @@ def test_one_bad_video_is_listed_and_the_others_go_on(
     assert set(failures) == {bad.stem}
     assert bad.name in failures[bad.stem]["reason"]
     assert f"{bad.stem}: " in capsys.readouterr().out
-    bad.write_bytes(whole)
+    assert len(outcomes(tmp_path, "boxes")) == CLIPS - 1
+    bad.write_bytes(whole)  # it is another file now, so it is tried without being asked for
     assert build(tmp_path, server, *command) == 0
-    assert set(outcomes(tmp_path, "boxes", "failures")) == {bad.stem}
-    assert build(tmp_path, server, *command, "--retry-failed") == 0
     assert outcomes(tmp_path, "boxes", "failures") == {}
     assert len(outcomes(tmp_path, "boxes")) == CLIPS
+
+
+def test_a_video_that_is_replaced_gets_new_boxes(
+    world: tuple[Path, tuple[VideoRow, ...]], server: str, tmp_path: Path
+) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    first, second = (world[0] / row.file for row in world[1][1:3])
+    (videos / "one.mp4").write_bytes(first.read_bytes())
+    caption = next(event.caption for event in world[1][1].events)
+    events = lines(tmp_path / "events.jsonl", {"video": "one", "span": [0.0, 7.0], "caption": caption})
+    command = ("folder", "--videos", videos, "--events", events, "--no-balance-tasks", "--only")
+    for stage in ("filter", "captions", "boxes"):
+        assert build(tmp_path, server, *command, stage) == 0
+    before = outcomes(tmp_path, "boxes")["one"]["row"]["events"][0]["objects"]
+    (videos / "one.mp4").write_bytes(second.read_bytes())
+    for stage in ("filter", "captions", "boxes"):
+        assert build(tmp_path, server, *command, stage) == 0
+    assert outcomes(tmp_path, "boxes")["one"]["row"]["events"][0]["objects"] != before
+
+
+def test_what_cannot_be_worked_on_is_listed_before_anything_is_paid(
+    world: tuple[Path, tuple[VideoRow, ...]], server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    late = {"video": world[1][0].file, "span": [1.0, 400.0], "caption": "Nobody is asked about this."}
+    gone = {"video": "gone.mp4", "span": [1.0, 4.0], "caption": "Nor about this."}
+    events = lines(tmp_path / "events.jsonl", *events_of(world[1][0]), late, gone)
+    assert build(tmp_path, server, "folder", "--videos", world[0], "--events", events, "--no-balance-tasks") == 0
+    failures = outcomes(tmp_path, "source", "failures")
+    late_id = f"{world[1][0].video.video_id}-{len(world[1][0].events)}"
+    assert set(failures) == {"gone", late_id}
+    assert "it goes from 1.0 to 400.0 s, the file to" in failures[late_id]["reason"]
+    assert f"  {late_id}: it goes" in capsys.readouterr().out
+
+
+def test_the_report_names_models_and_settings_and_no_folder(
+    world: tuple[Path, tuple[VideoRow, ...]], server: str, tmp_path: Path
+) -> None:
+    events = lines(tmp_path / "events.jsonl", *(event for row in world[1] for event in events_of(row)))
+    assert build(tmp_path, server, "folder", "--videos", world[0], "--events", events) == 0
+    text = (tmp_path / "r-avst/build_report.json").read_text()
+    stages = json.loads(text)["stages"]
+    assert stages["captions"]["settings"]["model"] == "truth"
+    assert stages["boxes"]["settings"]["backend"] == "synthetic"
+    assert str(tmp_path) not in text
+    assert server not in text
+
+
+def test_a_data_set_without_a_question_is_refused(
+    world: tuple[Path, tuple[VideoRow, ...]], server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = lines(tmp_path / "events.jsonl", *events_of(world[1][0]))
+    command = ("folder", "--videos", world[0], "--events", events, "--max-answer-tokens", "1")
+    assert build(tmp_path, server, *command) == 2
+    assert "no question is left" in capsys.readouterr().err
+    assert not (tmp_path / "r-avst").exists()
 
 
 def flipped(content: bytes) -> bytes:
@@ -107,7 +162,8 @@ def test_the_real_models_are_one_option_away(
     tiny = ("--detector", write_tiny_detector(models / "dino"), "--tracker", write_tiny_tracker(models / "sam2"))
     arguments = ["folder", "--videos", clips_folder, "--events", events, "--test-share", "0", *more, *tiny]
     own = ["--work", tmp_path / "build", "--out", tmp_path / "r-avst", "--base-url", server, "--no-balance-tasks"]
-    assert main([str(each) for each in (*arguments, *own)]) == 0
+    for stage in ("filter", "captions", "boxes", "questions"):
+        assert main([str(each) for each in (*arguments, *own, "--only", stage)]) == 0
     (event,) = outcomes(tmp_path, "boxes")["nasa_13013"]["row"]["events"]
     assert [frame["time"] for frame in event["objects"][0]["frames"]] == [1.0, 2.0, 3.0]
 
@@ -151,7 +207,7 @@ def test_a_dry_run_says_what_it_would_cost_and_asks_nothing(tmp_path: Path, caps
     estimate = json.loads(said[said.index("{") :])
     assert estimate["to_ask"] == estimate["captions"] == 3
     assert estimate["cost_usd_about"] > 0
-    assert not (tmp_path / "build/captions").exists()
+    assert {path.name for path in (tmp_path / "build").iterdir()} == {".lock", "truth.jsonl", "videos"}
     assert not (tmp_path / "r-avst").exists()
 
 
@@ -181,7 +237,7 @@ def test_a_stage_can_be_run_alone(tmp_path: Path, capsys: pytest.CaptureFixture[
         (("--durations", "20", "10"), "ascending"),
         (("--base-url", "nowhere"), "'nowhere' is no URL of a server"),
         (("--detect-every", "0.3"), "a whole number of frames"),
-        (("--min-ratio", "1.1"), "the stage filter leaves no video"),
+        (("--min-duration", "300"), "the stage filter leaves no video"),
     ],
 )
 def test_what_makes_no_sense_is_named(
@@ -190,6 +246,7 @@ def test_what_makes_no_sense_is_named(
     command = ["synthetic", "--videos", "1", "--work", str(tmp_path / "build"), "--out", str(tmp_path / "r-avst")]
     assert main([*command, *more]) == 2
     assert said in capsys.readouterr().err
+    assert not (tmp_path / "build/captions/answers.jsonl").exists()  # nothing was paid
 
 
 def test_without_a_key_the_real_model_is_not_asked(

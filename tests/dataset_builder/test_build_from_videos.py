@@ -34,9 +34,11 @@ FOUND = 0.9  # IoU
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All files; the answers of the model are kept in the order in which they came."""
+    """All files, but when those of videos were written; answers and outcomes are kept in the order in which they came."""
     files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    return {name: b"".join(sorted(own.splitlines())) if "answers" in name else own for name, own in files.items()}
+    del files["build/contents.jsonl"]
+    unordered = ("answers.jsonl", "outcomes.jsonl")
+    return {name: b"".join(sorted(own.splitlines())) if name.endswith(unordered) else own for name, own in files.items()}
 
 
 def build(work: Path, out: Path, *more: str) -> int:

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from r_avst.dataset_builder.pipeline import run_here
 from r_avst.dataset_builder.pipeline import run_video_stage
 from r_avst.dataset_builder.records import VideoRow
 from r_avst.dataset_builder.stages.stage import StageError
-from r_avst.dataset_builder.work_folder import JOURNAL
+from r_avst.dataset_builder.work_folder import OUTCOMES
 
 ROOT = Path(__file__).parents[2]
 RUN_IN_A_PROCESS = """
@@ -42,7 +43,9 @@ def run(stage: UpperStage, rows: tuple[VideoRow, ...], work: Path, retry_failed:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """All files; of the outcomes the order in which they came does not count."""
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {name: b"".join(sorted(own.splitlines())) if name == OUTCOMES else own for name, own in found.items()}
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -59,7 +62,7 @@ def test_the_files_are_keyed_by_video(tmp_path: Path) -> None:
     assert [line["video_id"] for line in lines] == ["video00", "video02"]
     failures = [json.loads(line) for line in (tmp_path / "upper/failures.jsonl").read_text().splitlines()]
     assert [(line["video_id"], line["reason"]) for line in failures] == [("video01", "video01: a bad video")]
-    assert set(files(tmp_path / "upper")) == {"rows.jsonl", "failures.jsonl", "report.json"}
+    assert set(files(tmp_path / "upper")) == {"outcomes.jsonl", "rows.jsonl", "failures.jsonl", "report.json"}
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -98,6 +101,32 @@ def test_other_settings_make_all_rows_anew(tmp_path: Path) -> None:
     assert len(stage.worked_on()) == 6
 
 
+def test_settings_that_are_changed_back_cost_nothing(tmp_path: Path) -> None:
+    first = run(UpperStage(tmp_path / "log"), video_rows(3), tmp_path)
+    run(UpperStage(tmp_path / "log", suffix="?"), video_rows(3), tmp_path)
+    stage = UpperStage(tmp_path / "log")
+    assert run(stage, video_rows(3), tmp_path) == first
+    assert len(stage.worked_on()) == 6
+
+
+def test_a_video_that_was_left_out_for_a_while_costs_nothing(tmp_path: Path) -> None:
+    stage = UpperStage(tmp_path / "log")
+    first = run(stage, video_rows(3), tmp_path)
+    run(stage, video_rows(1), tmp_path)
+    assert run(stage, video_rows(3), tmp_path) == first
+    assert len(stage.worked_on()) == 3
+
+
+def test_a_user_who_stops_a_run_does_not_wait_for_what_hangs(tmp_path: Path) -> None:
+    stage = UpperStage(tmp_path / "log", workers=2, seconds=8)
+    outcomes = run_here(stage, [("input", row) for row in video_rows(1)])
+    start = time.monotonic()
+    threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        next(outcomes)
+    assert time.monotonic() - start < 5
+
+
 def test_another_input_makes_its_row_anew(tmp_path: Path) -> None:
     stage = UpperStage(tmp_path / "log")
     run(stage, video_rows(3), tmp_path)
@@ -120,7 +149,7 @@ def test_failed_videos_are_tried_again_when_asked(tmp_path: Path) -> None:
 def test_a_stage_that_cannot_go_on_keeps_what_is_done(tmp_path: Path, workers: int) -> None:
     with pytest.raises(StageError, match="the server is gone"):
         run(UpperStage(tmp_path / "log", workers=workers, stops=("video05",), seconds=0.01), video_rows(9), tmp_path)
-    done = {json.loads(line)["video_id"] for line in (tmp_path / "upper" / JOURNAL).read_text().splitlines()}
+    done = {json.loads(line)["video_id"] for line in (tmp_path / "upper" / OUTCOMES).read_text().splitlines()}
     assert done
     (tmp_path / "log").unlink()
     stage = UpperStage(tmp_path / "log", workers=workers)
@@ -131,7 +160,7 @@ def test_a_stage_that_cannot_go_on_keeps_what_is_done(tmp_path: Path, workers: i
 def test_a_journal_cut_in_mid_line_loses_that_line_alone(tmp_path: Path) -> None:
     with pytest.raises(StageError):
         run(UpperStage(tmp_path / "log", stops=("video05",)), video_rows(9), tmp_path)
-    journal = tmp_path / "upper" / JOURNAL
+    journal = tmp_path / "upper" / OUTCOMES
     journal.write_bytes(journal.read_bytes()[:-20])
     (tmp_path / "log").unlink()
     stage = UpperStage(tmp_path / "log")
@@ -141,10 +170,10 @@ def test_a_journal_cut_in_mid_line_loses_that_line_alone(tmp_path: Path) -> None
 
 def test_a_damaged_file_is_named_with_its_line(tmp_path: Path) -> None:
     run(UpperStage(tmp_path / "log"), video_rows(3), tmp_path)
-    rows = tmp_path / "upper/rows.jsonl"
-    lines = rows.read_text().splitlines()
-    rows.write_text("\n".join([lines[0], "{}", lines[2], ""]))
-    with pytest.raises(StageError, match=r"upper/rows\.jsonl, line 2 is damaged .*: remove the file"):
+    store = tmp_path / "upper/outcomes.jsonl"
+    lines = store.read_text().splitlines()
+    store.write_text("\n".join([lines[0], "{}", lines[2], ""]))
+    with pytest.raises(StageError, match=r"upper/outcomes\.jsonl, line 2 is damaged .*: remove the file"):
         run(UpperStage(tmp_path / "log"), video_rows(3), tmp_path)
 
 

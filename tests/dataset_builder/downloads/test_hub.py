@@ -122,6 +122,15 @@ def test_an_error_of_the_hub_is_understood(tmp_path: Path, hub: HubServer, codes
     assert [own["status"] for own in report(tmp_path)["videos"]] == [status, "available"]
 
 
+def test_a_hub_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with running_hub(tmp_path) as gone:
+        pass  # its port is free again
+    done = run(tmp_path, gone, "--retries", "0", ids="b")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "cannot be read" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -35,6 +35,25 @@ def written(folder: Path, *lines: Any) -> Path:
     return path
 
 
+def test_a_name_that_means_several_files_is_refused(tmp_path: Path) -> None:
+    for name in ("one.mkv", "one.mp4"):
+        write_video(tmp_path / name, 32, 16, 2)
+    events = tmp_path / "events.jsonl"
+    events.write_text('{"video": "one", "span": [0, 1], "caption": "A cat."}\n')
+    with pytest.raises(LineError, match=r"line 1: 'video' is 'one', and there are one\.mkv, one\.mp4: give the path"):
+        read_folder(tmp_path, events, seed=0)
+
+
+def test_an_event_past_the_end_is_left_out_and_named_and_its_video_goes_on(tmp_path: Path) -> None:
+    write_video(tmp_path / "one.mp4", 32, 16, 3)
+    events = tmp_path / "events.jsonl"
+    spans = ([0, 1], [1, 3.4], [2, 9])
+    events.write_text("".join(json.dumps({"video": "one", "span": own, "caption": "A cat."}) + "\n" for own in spans))
+    (row,), report = read_folder(tmp_path, events, seed=0)
+    assert [event.event_id for event in row.events] == ["one-0", "one-1"]
+    assert report["events_outside"] == {"one-2": "it goes from 2.0 to 9.0 s, the file to 3.00 s"}
+
+
 def test_videos_and_events_become_rows(folder: Path) -> None:
     cat = {"video": "garden/cat.mp4", "span": [1, 2], "caption": "A cat.", "labels": ["cat meowing"], "split": "test"}
     again = {"video": "dog", "span": [3.0, 4.0], "caption": " It barks again. ", "split": "train"}
@@ -54,7 +73,7 @@ def test_videos_and_events_become_rows(folder: Path) -> None:
             (Event("cat-0", "cat", (1.0, 2.0), ("cat meowing",), "A cat.", ()),),
         ),
     )
-    assert report == {"videos": 2, "unreadable": {}, "without_events": []}
+    assert report == {"videos": 2, "unreadable": {}, "events_outside": {}, "without_events": []}
 
 
 def test_bad_and_absent_videos_are_reported_with_their_reason_and_the_others_go_on(folder: Path) -> None:

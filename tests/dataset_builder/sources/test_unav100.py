@@ -200,7 +200,7 @@ def test_an_id_that_is_no_name_of_a_file_is_refused(tmp_path: Path) -> None:
         read_unav_rows(written(tmp_path, content), None, None)
 
 
-def test_only_videos_that_can_be_opened_are_kept_and_the_others_are_reported(tmp_path: Path) -> None:
+def test_only_videos_that_can_be_opened_and_are_of_the_right_length_are_kept(tmp_path: Path) -> None:
     entry = database(GOOD)["database"]["tiny_dog"]
     path = written(tmp_path, {"database": dict.fromkeys(("dog", "short", "sound", "gone"), entry)})
     folder = tmp_path / "videos" / "deeper"
@@ -209,11 +209,8 @@ def test_only_videos_that_can_be_opened_are_kept_and_the_others_are_reported(tmp
     write_video(folder / "short.mkv", 64, 48, 3)
     write_sound(folder / "sound.mp4", 1)
     rows, report = read_unav_rows(path, tmp_path / "videos", None)
-    assert [(row.video, row.file) for row in rows] == [
-        (Video("dog", "test", 10.0, 64, 48), "deeper/dog.mp4"),
-        (Video("short", "test", 3.0, 64, 48), "deeper/short.mkv"),
-    ]
-    assert (report["videos"], report["missing"]) == (2, ["gone"])
+    assert [(row.video, row.file) for row in rows] == [(Video("dog", "test", 10.0, 64, 48), "deeper/dog.mp4")]
+    assert (report["videos"], report["missing"]) == (1, ["gone"])
     assert "there is no picture in it" in report["unreadable"]["sound"]
     assert report["other_duration"] == {"short": "annotations 10.00 s, file 3.00 s"}
     json.dumps(report)

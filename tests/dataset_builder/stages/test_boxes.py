@@ -183,6 +183,12 @@ def test_an_event_that_is_not_in_the_video_is_named(videos: Path) -> None:
             boxed(videos, [], event(span, DOG))
 
 
+@pytest.mark.parametrize("end", [4.9, 5.0, 5.5, 6.0])
+def test_an_event_may_end_with_the_sound_after_the_picture(videos: Path, end: float) -> None:
+    (track,) = boxed(videos, [], event((3.0, end), DOG)).events[0].objects
+    assert [frame.time for frame in track.frames] == [3.0, 4.0]
+
+
 def test_an_empty_event_is_named(videos: Path) -> None:
     with pytest.raises(BoxError, match=r"^event numbers-0, 3.0 to 3.0 s: it is empty"):
         boxed(videos, [], event((3.0, 3.0), DOG))
@@ -351,7 +357,6 @@ def peak(stage: BoxStage, seconds: int) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.slow
 def test_a_video_of_ten_minutes_takes_no_more_memory_than_one_of_a_minute(tiny: BoxStage, tmp_path: Path) -> None:
     stage = replace(tiny, videos=tmp_path, frames_per_second=1, detect_every=5.0)
     assert peak(stage, 600) < 1.1 * peak(stage, 60)
