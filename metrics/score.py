@@ -21,6 +21,7 @@ from r_avst.metrics.avst_metrics.scores import score_questions
 from r_avst.metrics.avst_metrics.summary import Summariser
 from r_avst.metrics.avst_metrics.summary import indices_by_group
 from r_avst.metrics.avst_metrics.summary import question_rows
+from r_avst.metrics.avst_metrics.version import VERSION
 from r_avst.metrics.avst_metrics.word_vectors import DEFAULT
 from r_avst.metrics.avst_metrics.word_vectors import WordVectorsError
 from r_avst.metrics.avst_metrics.word_vectors import load_word_vectors
@@ -161,7 +162,7 @@ def score(options: argparse.Namespace) -> dict[str, Any]:
         key: getattr(options, key) for key in ("dataset", "split", "word_vectors", "bootstrap_samples", "balanced", "by")
     }
     return {
-        "settings": {**settings, "seed": seed, "questions": len(questions)},
+        "settings": {**settings, "seed": seed, "questions": len(questions), "version": VERSION},
         "models": {own.name: _figures(own, questions, summariser, options.by) for own in models},
     }
 

@@ -23,10 +23,9 @@ from .skill import skill
 from .summary import Summariser
 from .summary import indices_by_group
 from .summary import question_rows
+from .version import VERSION
 from .word_vectors import DEFAULT
 from .word_vectors import load_word_vectors
-
-VERSION = "1.0.0"
 
 _DESCRIPTION = """\
 Scores the text answers of Video-LLMs to the temporal, spatial and spatio-temporal questions of R-AVST: tIoU, R1@t, object
