@@ -1,0 +1,1 @@
+"""Cards rendered from measurements, and publishing: `r-avst-cards`, `r-avst-publish`."""
