@@ -31,7 +31,7 @@ $(VENV)/base: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/dev: $(VENV)/build
-	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINED) -e '.[boxes,decord,ray,review,sam2,space,videos,dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINED) -e '.[boxes,decord,publish,ray,review,sam2,space,stats,videos,dev]'
 	@touch $@
 
 $(VENV)/build: $(VENV)/base

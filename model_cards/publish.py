@@ -1,0 +1,240 @@
+"""Publishes on the Hugging Face Hub: `r-avst-publish dataset --repo-id user/r-avst`."""
+
+# Absolute imports, so that the file also runs by its path.
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
+
+from huggingface_hub import RepoCard
+
+from r_avst.metrics import avst_metrics
+from r_avst.model_cards.artefact_checks import check_artefact
+from r_avst.model_cards.artefacts import CARD
+from r_avst.model_cards.artefacts import DATASET
+from r_avst.model_cards.artefacts import METRIC
+from r_avst.model_cards.artefacts import MODEL
+from r_avst.model_cards.artefacts import SPACE
+from r_avst.model_cards.artefacts import VIDEOS
+from r_avst.model_cards.artefacts import Artefact
+from r_avst.model_cards.artefacts import ArtefactKind
+from r_avst.model_cards.artefacts import PublishError
+from r_avst.model_cards.artefacts import collect
+from r_avst.model_cards.artefacts import stage
+from r_avst.model_cards.hub_errors import HubError
+from r_avst.model_cards.measured import CardError
+from r_avst.model_cards.publishing import Plan
+from r_avst.model_cards.publishing import Published
+from r_avst.model_cards.publishing import Target
+from r_avst.model_cards.publishing import check_target
+from r_avst.model_cards.publishing import plan_changes
+from r_avst.model_cards.publishing import preview
+from r_avst.model_cards.publishing import publish
+from r_avst.model_cards.read_back import differences
+from r_avst.model_cards.read_back import read_back
+from r_avst.model_cards.shared_videos import LICENCES
+from r_avst.model_cards.shared_videos import SUFFIX
+from r_avst.model_cards.shared_videos import shared_videos
+from r_avst.model_cards.shared_videos import video_folder
+
+DESCRIPTION = """\
+Publishes a data set, the metric, a Space or a model on the Hugging Face Hub, in one commit each.
+
+Only files that belong to what is published go out; the others are named. Only what changed is sent; files of ours that are
+no longer here are deleted there. After an upload that was broken off, the same command goes on. At the end everything is
+loaded back in a fresh process with an empty cache and compared with what is here.
+"""
+EPILOG = """\
+examples:
+  r-avst-publish dataset --repo-id user/r-avst --folder r-avst --figures figures --dry-run
+  r-avst-publish dataset --repo-id user/r-avst --folder r-avst --with-videos videos   # and user/r-avst-videos
+  r-avst-publish metric --repo-id user/avst_metrics
+  r-avst-publish model --repo-id user/avst-zero --folder checkpoint --card cards/avst-zero.md
+"""
+FOLDERS = {
+    DATASET: "folder of r-avst-build (default: %(default)s)",
+    METRIC: "folder of the metric (default: the one that is installed)",
+    SPACE: "folder with the Space's card and app.py",
+    MODEL: "folder of save_pretrained: a checkpoint or an adapter",
+}
+DEFAULT_FOLDERS = {DATASET: Path("r-avst"), METRIC: Path(str(avst_metrics.__file__)).parent}
+_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One artefact, its card, where it goes, and a folder with its files as they will lie there."""
+
+    artefact: Artefact
+    card: RepoCard
+    target: Target
+    staged: Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Console script `r-avst-publish`."""
+    options = _parser().parse_args(arguments)
+    try:
+        with tempfile.TemporaryDirectory(prefix="r-avst-publish-") as scratch:
+            _run(_publications(options, Path(scratch)), options)
+    except (CardError, OSError, PublishError) as error:
+        print(f"r-avst-publish: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="r-avst-publish",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    kinds = parser.add_subparsers(required=True, metavar="WHAT")
+    for kind in FOLDERS:
+        _add_common(kinds.add_parser(kind.name, help=f"publish a {kind.name}"), kind)
+    dataset = kinds.choices[DATASET.name]
+    dataset.add_argument("--figures", type=Path, metavar="DIR", help="of r-avst-stats; they go to figures/")
+    dataset.add_argument(
+        "--with-videos",
+        type=Path,
+        metavar="DIR",
+        help=f"also publish, in USER/NAME{SUFFIX}, those videos of the data set that DIR/{LICENCES} says may be shared",
+    )
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser, kind: ArtefactKind) -> None:
+    default = DEFAULT_FOLDERS.get(kind)
+    parser.set_defaults(kind=kind, figures=None, with_videos=None)
+    parser.add_argument("--repo-id", required=True, type=_repo_id, metavar="USER/NAME")
+    parser.add_argument("--folder", type=Path, default=default, required=default is None, metavar="DIR", help=FOLDERS[kind])
+    parser.add_argument("--card", type=Path, metavar="FILE", help=f"of r-avst-cards (default: the folder's {CARD})")
+    parser.add_argument("--private", action="store_true", help="make a new repository private")
+    parser.add_argument("--dry-run", action="store_true", help="list every file and its size, and what would change")
+    parser.add_argument(
+        "--check",
+        choices=tuple(_CHECKS),
+        default="load",
+        help="load: load everything before and after, and compare; files: compare checksums, download nothing "
+        "(default: %(default)s)",
+    )
+
+
+def _repo_id(text: str) -> str:
+    if not _REPO_ID.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form user/name")
+    return text
+
+
+def _publications(options: argparse.Namespace, scratch: Path) -> list[Publication]:
+    """What is to be published, all of it checked before anything is sent."""
+    places = {"": options.folder}
+    if options.figures:
+        places["figures/"] = options.figures
+    if options.card:
+        places[CARD] = options.card
+    elif options.folder == DEFAULT_FOLDERS.get(METRIC):
+        places[CARD] = _metric_card(scratch / CARD)
+    publications = [_publication(options.kind, places, {}, options.repo_id, options.private, scratch / "staged")]
+    if options.with_videos:
+        videos, left_out = shared_videos(options.with_videos, options.folder)
+        own_places = video_folder(videos, options.repo_id, scratch / "videos")
+        repo_id = f"{options.repo_id}{SUFFIX}"
+        publications.append(_publication(VIDEOS, own_places, left_out, repo_id, options.private, scratch / "staged-videos"))
+    return publications
+
+
+def _metric_card(path: Path) -> Path:
+    """The page of the metric with its version. Imported here: `evaluate` takes seconds, and the others do without."""
+    from r_avst.model_cards.metric_card import metric_card
+
+    path.write_text(metric_card(), encoding="utf-8")
+    return path
+
+
+def _publication(
+    kind: ArtefactKind, places: Mapping[str, Path], left_out: dict[str, str], repo_id: str, private: bool, scratch: Path
+) -> Publication:
+    artefact = collect(kind, places)
+    artefact = replace(artefact, left_out=artefact.left_out | left_out)
+    card = check_artefact(artefact, repo_id)
+    staged = scratch / repo_id.split("/")[1]
+    stage(artefact, staged)
+    return Publication(artefact, card, Target(repo_id, kind.repo_type, private), staged)
+
+
+def _run(publications: Sequence[Publication], options: argparse.Namespace) -> None:
+    if options.dry_run:
+        for publication in publications:
+            _show(publication)
+        return
+    for publication in publications:
+        check_target(publication.target, publication.card)
+    for publication in publications:
+        _CHECKS[options.check](publication)
+
+
+def _show(publication: Publication) -> None:
+    """What would happen; a Hub that cannot be read is no reason not to list the files."""
+    try:
+        remote, plan = preview(publication.artefact, publication.target)
+    except HubError as error:
+        remote, plan = None, plan_changes(publication.artefact, None)
+        print(f"not compared with the Hub: {error}", file=sys.stderr)
+    state = "is there" if remote else "would be made"
+    target = publication.target
+    print(f"{target.repo_id} ({target.repo_type}, {state}):")
+    for verb, files in (("upload", plan.uploaded), ("keep", plan.unchanged)):
+        for file in files:
+            print(f"  {verb:<7} {file.size:>15,}  {file.path}")
+    for path in plan.deleted:
+        print(f"  {'delete':<7} {'':>15}  {path}")
+    _tell_left_out(publication.artefact)
+    print(f"  dry run: nothing was sent; {_described(plan)}")
+
+
+def _publish_and_load(publication: Publication) -> None:
+    kind, target = publication.artefact.kind.name, publication.target
+    print(f"loading {target.repo_id} as its users will, in a fresh process: first what is here, in the end what is there")
+    here = read_back(kind, str(publication.staged), None)
+    published = _publish(publication)
+    there = read_back(kind, target.repo_id, published.commit)
+    if found := differences(here, there):
+        raise PublishError(f"{target.repo_id}: what loads from the Hub is not what is here: {'; '.join(found)}")
+    for part, told in there.items():
+        print(f"  loaded back {part}: {', '.join(f'{key} {value}' for key, value in told.items())}")
+
+
+def _publish(publication: Publication) -> Published:
+    target = publication.target
+    _tell_left_out(publication.artefact)
+    published = publish(publication.artefact, target)
+    print(f"{target.repo_id} ({target.repo_type}): commit {published.commit}; {_described(published.plan)}")
+    print(f"  the checksums of all {len(publication.artefact.files)} files on the Hub are those of the files here")
+    return published
+
+
+_CHECKS: dict[str, Callable[[Publication], object]] = {"load": _publish_and_load, "files": _publish}
+
+
+def _tell_left_out(artefact: Artefact) -> None:
+    for path, reason in artefact.left_out.items():
+        print(f"  left out: {path} ({reason})")
+
+
+def _described(plan: Plan) -> str:
+    return (
+        f"{len(plan.uploaded)} files new or changed ({plan.upload_bytes:,} bytes), {len(plan.unchanged)} unchanged, "
+        f"{len(plan.deleted)} deleted"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
