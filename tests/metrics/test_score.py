@@ -264,6 +264,7 @@ def test_the_json_holds_every_figure_and_the_settings(run: Run, tiny: Path, tmp_
         "dataset": str(tiny),
         "split": "test",
         "word_vectors": "exact",
+        "version": VERSION,
         "bootstrap_samples": 20,
         "balanced": False,
         "by": "length",
