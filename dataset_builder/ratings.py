@@ -2,11 +2,18 @@
 
 A line of the file::
 
-    {"question_id": "v1-0-temporal-0", "rater": "alice", "score": 3, "comment": "", "rated_at": "2026-11-21T12:00:00+00:00"}
+    {"question_id": "v1-0-temporal-0", "shown": "5f2c9a0be1d34787", "rater": "alice", "score": 3, "comment": "",
+     "rated_at": "2026-11-21T12:00:00+00:00"}
+
+``shown`` tells what was rated: when a data set is built anew, an id may come to mean another question, and the ratings of
+the old one say nothing of it.
 """
 
+import hashlib
 import json
 import os
+import re
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import asdict
 from dataclasses import dataclass
@@ -25,6 +32,11 @@ LEVELS = (1, 2, 3, 4)  # poor, fair, good, excellent (arXiv 2511.16901, quality 
 MAX_RATER = 100  # characters
 MAX_COMMENT = 10_000
 
+Rated = tuple[str, str]  # a question's id, and the digest of what was shown of it
+Scores = Mapping[str, int]  # 1 to 4, by rater
+
+_DIGEST = re.compile("[0-9a-f]{16}")
+
 
 class RatingError(ValueError):
     """A rating, or a file of them, that is not what it should be; the message says where."""
@@ -38,13 +50,15 @@ class UndefinedKappaError(ValueError):
 class Rating:
     """One score of one question by one rater.
 
-    ``score`` is 4 excellent, 3 good, 2 fair or 1 poor; ``rated_at`` is the time in ISO 8601.
+    ``shown`` is the digest of what was rated (`digest_shown`), ``score`` 4 excellent, 3 good, 2 fair or 1 poor, ``rated_at``
+    the time in ISO 8601.
 
     Raises:
         RatingError: a field is of another type or out of its range.
     """
 
     question_id: str
+    shown: str
     rater: str
     score: int
     comment: str
@@ -53,6 +67,8 @@ class Rating:
     def __post_init__(self) -> None:
         if not isinstance(self.question_id, str) or not self.question_id:
             raise RatingError(f"the question id is {_short(self.question_id)}, not a text")
+        if not isinstance(self.shown, str) or not _DIGEST.fullmatch(self.shown):
+            raise RatingError(f"shown is {_short(self.shown)}, not the 16 hex digits that tell what was rated")
         if type(self.score) is not int or self.score not in LEVELS:
             raise RatingError(f"the score is {_short(self.score)}, not one of 1, 2, 3, 4")
         if not isinstance(self.comment, str) or len(self.comment) > MAX_COMMENT:
@@ -75,9 +91,18 @@ def check_rater(name: Any) -> str:
     return name
 
 
-def rating_now(question_id: str, rater: str, score: int, comment: str) -> Rating:
+def rating_now(question_id: str, shown: str, rater: str, score: int, comment: str) -> Rating:
     """A rating made at this moment."""
-    return Rating(question_id, rater, score, comment, datetime.now(UTC).isoformat(timespec="seconds"))
+    return Rating(question_id, shown, rater, score, comment, datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def digest_shown(question: str, answer: str) -> str:
+    """What tells the texts of a question and its answer from others: 16 hex digits.
+
+    >>> digest_shown("When does the dog bark?", "<answer>...</answer>")
+    '4a8f3a113a9ef561'
+    """
+    return hashlib.sha256(f"{question}\n{answer}".encode()).hexdigest()[:16]
 
 
 # --- the file ---------------------------------------------------------------------------------------------------------
@@ -97,15 +122,15 @@ def read_all(path: Path) -> list[Rating]:
     return [_read_line(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line]
 
 
-def read_ratings(path: Path) -> dict[str, dict[str, int]]:
-    """The last score of every rater for every question: question id -> rater -> score, 1 to 4.
+def read_ratings(path: Path) -> dict[Rated, dict[str, int]]:
+    """The last score of every rater for all that was rated: (question id, shown) -> rater -> score, 1 to 4.
 
     Raises:
         RatingError: the file cannot be read, or a line of it is no rating.
     """
-    scores: dict[str, dict[str, int]] = {}
+    scores: dict[Rated, dict[str, int]] = {}
     for rating in read_all(path):
-        scores.setdefault(rating.question_id, {})[rating.rater] = rating.score
+        scores.setdefault((rating.question_id, rating.shown), {})[rating.rater] = rating.score
     return scores
 
 
@@ -194,12 +219,12 @@ class Agreement:
     undefined: str | None
 
 
-def summarise_raters(scores: dict[str, dict[str, int]]) -> list[RaterSummary]:
+def summarise_raters(scores: Mapping[Rated, Scores]) -> list[RaterSummary]:
     """A summary of every rater, by name; ``scores`` as `read_ratings` returns them."""
     return [_summary(rater, [own[rater] for own in scores.values() if rater in own]) for rater in _raters(scores)]
 
 
-def agreements(scores: dict[str, dict[str, int]]) -> list[Agreement]:
+def agreements(scores: Mapping[Rated, Scores]) -> list[Agreement]:
     """The agreement of every pair of raters, by name; ``scores`` as `read_ratings` returns them."""
     return [_agreement(pair, scores) for pair in combinations(_raters(scores), 2)]
 
@@ -245,7 +270,7 @@ def weighted_kappa(first: Sequence[int], second: Sequence[int], levels: Sequence
     return 1 - float((weights * observed).sum() / (weights * by_chance).sum())
 
 
-def _raters(scores: dict[str, dict[str, int]]) -> list[str]:
+def _raters(scores: Mapping[Rated, Scores]) -> list[str]:
     return sorted({rater for own in scores.values() for rater in own})
 
 
@@ -253,7 +278,7 @@ def _summary(rater: str, given: Sequence[int]) -> RaterSummary:
     return RaterSummary(rater, len(given), float(np.mean(given)), tuple(given.count(level) for level in LEVELS))
 
 
-def _agreement(pair: tuple[str, str], scores: dict[str, dict[str, int]]) -> Agreement:
+def _agreement(pair: tuple[str, str], scores: Mapping[Rated, Scores]) -> Agreement:
     both = [(own[pair[0]], own[pair[1]]) for own in scores.values() if pair[0] in own and pair[1] in own]
     first, second = [one for one, _ in both], [other for _, other in both]
     try:

@@ -2,6 +2,7 @@
 
 # Absolute imports, so that the file also runs by its path.
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +30,8 @@ Rates the questions of a data set on the paper's scale: 4 excellent, 3 good, 2 f
 
 Without --report and --rate-with it opens a page in the browser: the video with its boxes, the question, the answer.
 Keys: 1 to 4 rate and go on, the arrows go back and forth, space plays. Every rating is stored at once as a JSON line:
-  {"question_id": "...", "rater": "alice", "score": 3, "comment": "", "rated_at": "2026-11-21T12:00:00+00:00"}
+  {"question_id": "...", "shown": "5f2c9a0be1d34787", "rater": "alice", "score": 3, "comment": "", "rated_at": "..."}
+"shown" is a digest of question and answer: a rating does not count for another question that comes to bear the id.
 Start it again and it goes on at the first question that this rater has not rated. Several raters may share a page (each
 types a name) or a file; give all of them the same --sample and --seed, for kappa needs questions that two have rated.
 """
@@ -57,6 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BenchmarkError, DecordMissingError, PyAVMissingError, RatingError, ReviewError, StageError) as error:
         print(f"r-avst-review: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("r-avst-review: stopped; what is rated is kept, the same command goes on", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(130)  # threads that wait for a server would keep the program alive; all ratings are on the disk
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -124,6 +130,8 @@ def report(path: Path) -> str:
         RatingError: the file cannot be read, or a line of it is no rating.
     """
     scores = read_ratings(path)
+    if not scores:
+        return f"{path}: no ratings yet"
     raters = [(own.rater, own.rated, own.mean, *reversed(own.counts)) for own in summarise_raters(scores)]
     pairs = [
         (" - ".join(own.raters), own.questions, "null" if own.kappa is None else f"{own.kappa:.3f}", own.undefined)

@@ -118,15 +118,21 @@ def store_rating(review: Review, request: Mapping[str, Any]) -> View:
     Raises:
         RatingError: the rating is not what it should be, or it cannot be stored.
     """
-    fields = (request.get(name) for name in ("question_id", "rater", "score", "comment"))
-    rating = rating_now(*fields)  # type: ignore[arg-type]  # Rating checks its fields
-    places = {question.question_id: place for place, question in enumerate(review.questions)}
-    if rating.question_id not in places:
-        raise RatingError(f"there is no question {rating.question_id!r:.80} in this review")
+    position = _position(review, request.get("question_id"))
+    question = review.questions[position]
+    fields = (request.get(name) for name in ("rater", "score", "comment"))
+    rating = rating_now(question.question_id, question.shown, *fields)  # type: ignore[arg-type]  # Rating checks its fields
     own = _ratings_of(review, rating.rater)  # first: a file that cannot be read takes no rating
     append_rating(review.ratings, rating)
     own[rating.question_id] = rating
-    return _view(review, own, _next_unrated(review, own, places[rating.question_id]))
+    return _view(review, own, _next_unrated(review, own, position))
+
+
+def _position(review: Review, question_id: Any) -> int:
+    for position, question in enumerate(review.questions):
+        if question.question_id == question_id:
+            return position
+    raise RatingError(f"there is no question {question_id!r:.80} in this review")
 
 
 def _answering(function: Callable[[Review, Mapping[str, Any]], View], review: Review) -> Callable[[Any], View]:
@@ -143,11 +149,12 @@ def _answering(function: Callable[[Review, Mapping[str, Any]], View], review: Re
 
 
 def _ratings_of(review: Review, rater: str) -> dict[str, Rating]:
-    """A rater's last rating of each question of the review. The file is read anew: other processes write to it too."""
+    """A rater's last rating of each question as it is now. The file is read anew: other processes write to it too."""
     if not review.ratings.exists():
         return {}
-    asked = {question.question_id for question in review.questions}
-    return {one.question_id: one for one in read_all(review.ratings) if one.rater == rater and one.question_id in asked}
+    rated = {(one.question_id, one.shown): one for one in read_all(review.ratings) if one.rater == rater}
+    asked = ((question.question_id, question.shown) for question in review.questions)
+    return {question_id: rated[question_id, shown] for question_id, shown in asked if (question_id, shown) in rated}
 
 
 def _next_unrated(review: Review, own: Mapping[str, Rating], start: int) -> int:

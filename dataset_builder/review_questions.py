@@ -10,6 +10,7 @@ import numpy as np
 from r_avst.metrics.avst_metrics.answers import Span
 from r_avst.metrics.benchmark import load_rows
 
+from .ratings import digest_shown
 from .records import Frame
 from .records import Instance
 from .records import ObjectTrack
@@ -50,6 +51,11 @@ class ReviewQuestion:
     width: int | None
     height: int | None
     objects: tuple[ObjectTrack, ...]
+
+    @property
+    def shown(self) -> str:
+        """The digest of what is rated."""
+        return digest_shown(self.question, self.answer)
 
 
 def load_review_questions(dataset: str, split: str) -> list[ReviewQuestion]:

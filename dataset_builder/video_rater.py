@@ -88,17 +88,18 @@ def rate_questions(
     """
     done = read_ratings(ratings) if ratings.exists() else {}
     model = rater.chat.model
-    waiting = [question for question in questions if model not in done.get(question.question_id, {})]
+    waiting = [question for question in questions if model not in done.get((question.question_id, question.shown), {})]
     client = ChatClient(rater.chat)
     skipped: dict[str, str] = {}
     pool = ThreadPoolExecutor(rater.workers)
     try:
         asked = {pool.submit(_rate, client, rater, one, videos.get(one.video_id)): one.question_id for one in waiting}
-        for future in tqdm(as_completed(asked), desc=f"rating with {model}", total=len(asked), unit="question"):
-            if reason := _stored(future, ratings):
-                skipped[asked[future]] = reason
+        with tqdm(as_completed(asked), desc=f"rating with {model}", total=len(asked), unit="question") as finished:
+            for future in finished:
+                if reason := _stored(future, ratings):
+                    skipped[asked[future]] = reason
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)  # a server may hang
     return {question.question_id: skipped[question.question_id] for question in waiting if question.question_id in skipped}
 
 
@@ -129,7 +130,7 @@ def _rate(client: ChatClient, rater: VideoRater, question: ReviewQuestion, path:
             problem = str(error)
             messages = [*messages, *_objection(reply.text, problem)]
         else:
-            return rating_now(question.question_id, rater.chat.model, score, reason)
+            return rating_now(question.question_id, question.shown, rater.chat.model, score, reason)
     raise ReplyError(f"no usable reply in {ATTEMPTS} attempts; the last: {problem}")
 
 

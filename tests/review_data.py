@@ -6,6 +6,7 @@ import av
 import numpy as np
 
 from r_avst.dataset_builder.builder import write_dataset
+from r_avst.dataset_builder.ratings import read_all
 from r_avst.dataset_builder.records import CardText
 from r_avst.dataset_builder.records import Frame
 from r_avst.dataset_builder.records import Instance
@@ -81,3 +82,11 @@ def write_review_data(folder: Path) -> None:
     )
     videos = (Video(FILM, "test", float(SECONDS), WIDTH, HEIGHT), Video(MISSING, "test", 4.0))
     write_dataset(Records(videos, (), questions), folder / "r-avst", folder / "cache", CardText("mit", "Made up."))
+
+
+def last_scores(ratings: Path) -> dict[str, dict[str, int]]:
+    """Question id -> rater -> last score."""
+    found: dict[str, dict[str, int]] = {}
+    for own in read_all(ratings):
+        found.setdefault(own.question_id, {})[own.rater] = own.score
+    return found

@@ -13,8 +13,9 @@ malformed          the answer is not well formed for its task
 over_budget        the answer has more than 1,024 tokens, the paper's completion limit
 =================  =====================================================================================================
 
-Then come people's ratings, where they are asked for: a question stays whose mean over its raters is at least
-``keep_at_least``; one that nobody rated goes.
+Then come people's ratings, where they are asked for. In a split of which at least one question is rated, a question stays
+whose mean over its raters is at least ``keep_at_least``; one that nobody rated goes. The questions of other splits stay. A
+rating counts for the question and answer that were rated, not for others that came to bear the id.
 """
 
 import re
@@ -35,6 +36,8 @@ from r_avst.metrics.avst_metrics.answers import parse_answer
 from r_avst.metrics.avst_metrics.overlap import Box
 
 from ..ratings import RatingError
+from ..ratings import Scores
+from ..ratings import digest_shown
 from ..ratings import read_ratings
 from ..records import ObjectTrack
 from ..records import Question
@@ -79,8 +82,8 @@ class QualityStage:
         max_answer_tokens: the most tokens of an answer (`count_tokens`); None for any number.
         min_seen: seconds that an object must be seen for, from the first time to the last.
         ratings: the file that `r-avst-review` writes.
-        keep_at_least: the least mean rating, 1 (poor) to 4 (excellent), of the questions that stay; unrated ones go. The
-            paper's scale; it keeps 1,066 of 2,131 test videos.
+        keep_at_least: the least mean rating, 1 (poor) to 4 (excellent), of the questions that stay; unrated ones go, but for
+            splits in which nothing is rated. The paper's scale; it keeps 1,066 of 2,131 test videos.
     """
 
     max_answer_tokens: int | None = 1024
@@ -92,10 +95,12 @@ class QualityStage:
         """Checks the options.
 
         Raises:
-            StageError: ratings are to be kept to, but there are none.
+            StageError: ratings are to be kept to, but there are none, or not in the file that is named.
         """
         if self.keep_at_least is not None and self.ratings is None:
             raise StageError("keep_at_least needs ratings: give the file that r-avst-review wrote")
+        if self.ratings is not None and not self.ratings.is_file():
+            raise StageError(f"{self.ratings}: there is no such file; give the ratings that r-avst-review wrote")
 
     @property
     def name(self) -> str:
@@ -108,33 +113,48 @@ class QualityStage:
         Raises:
             StageError: the ratings cannot be read.
         """
-        scores = self._scores()
+        scores = self._scores(rows)
         kept: list[VideoRow] = []
         rejected: list[tuple[Question, Fault]] = []
         for row in rows:
-            faults = {question.question_id: self._faults(question, row, scores) for question in row.questions}
+            of_split = scores.get(row.video.split)
+            faults = {question.question_id: self._faults(question, row, of_split) for question in row.questions}
             kept.append(replace(row, questions=tuple(own for own in row.questions if not faults[own.question_id])))
             rejected += [(question, fault) for question in row.questions for fault in faults[question.question_id]]
-        return tuple(kept), _report(rows, kept, rejected)
+        return tuple(kept), _report(rows, kept, rejected) | {"kept_without_rating": self._kept_without_rating(kept, scores)}
 
-    def _scores(self) -> Mapping[str, Mapping[str, int]]:
+    def _scores(self, rows: Sequence[VideoRow]) -> dict[str, dict[str, Scores]]:
+        """Split -> question id -> scores, of the questions that are rated as they are now."""
         if self.ratings is None:
             return {}
         try:
-            return read_ratings(self.ratings)
+            rated = read_ratings(self.ratings)
         except RatingError as error:
             raise StageError(str(error)) from None
+        scores: dict[str, dict[str, Scores]] = {}
+        for row in rows:
+            for question in row.questions:
+                if own := rated.get((question.question_id, digest_shown(question.question, question.answer))):
+                    scores.setdefault(row.video.split, {})[question.question_id] = own
+        return scores
 
-    def _faults(self, question: Question, row: VideoRow, scores: Mapping[str, Mapping[str, int]]) -> list[Fault]:
+    def _faults(self, question: Question, row: VideoRow, scores: Mapping[str, Scores] | None) -> list[Fault]:
         faults = [
             *_faults_of_span(question, row.video),
             *_faults_of_boxes(question, row.video),
             *_faults_of_tracks(_tracks_asked_about(question, row), self.min_seen),
             *_faults_of_answer(question, self.max_answer_tokens),
         ]
-        if faults or self.keep_at_least is None:
+        if faults or self.keep_at_least is None or scores is None:
             return faults
         return list(_faults_of_rating(scores.get(question.question_id, {}), self.keep_at_least))
+
+    def _kept_without_rating(self, kept: Sequence[VideoRow], scores: Mapping[str, Mapping[str, Scores]]) -> dict[str, int]:
+        """How many questions of each split stay because nothing of the split is rated."""
+        if self.keep_at_least is None:
+            return {}
+        splits = (row.video.split for row in kept for _ in row.questions)
+        return dict(Counter(split for split in splits if split not in scores))
 
 
 def count_tokens(text: str) -> int:
@@ -215,7 +235,7 @@ def _faults_of_answer(question: Question, max_tokens: int | None) -> Iterator[Fa
         yield Fault(OVER_BUDGET, f"the answer has {tokens:,} tokens or more; the budget is {max_tokens:,}")
 
 
-def _faults_of_rating(scores: Mapping[str, int], least: float) -> Iterator[Fault]:
+def _faults_of_rating(scores: Scores, least: float) -> Iterator[Fault]:
     if not scores:
         yield Fault(UNRATED, "nobody rated it")
     elif sum(scores.values()) < least * len(scores):
@@ -249,6 +269,7 @@ def describe(report: Report) -> str:
     if found:
         headers = ["reason", "times"]
         lines.append(tabulate(found, headers, tablefmt="simple_outline", colalign=("left", "right"), disable_numparse=True))
+    lines += [f"not rated, so kept: {split}, {count:,} questions" for split, count in report["kept_without_rating"].items()]
     if unsized := report["videos_without_frame_size"]:
         lines.append(f"{unsized:,} videos have no frame size: whether their boxes leave the frame is not known.")
     return "\n".join(lines)

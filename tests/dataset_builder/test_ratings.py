@@ -23,20 +23,24 @@ from r_avst.dataset_builder.ratings import RatingError
 from r_avst.dataset_builder.ratings import UndefinedKappaError
 from r_avst.dataset_builder.ratings import agreements
 from r_avst.dataset_builder.ratings import append_rating
+from r_avst.dataset_builder.ratings import digest_shown
 from r_avst.dataset_builder.ratings import read_all
 from r_avst.dataset_builder.ratings import read_ratings
 from r_avst.dataset_builder.ratings import summarise_raters
 from r_avst.dataset_builder.ratings import weighted_kappa
 
-GOOD = Rating("q1", "alice", 3, "", "2026-11-21T12:00:00+00:00")
-FIELDS = {"question_id": "q1", "rater": "alice", "score": 3, "comment": "", "rated_at": "2026-11-21T12:00:00+00:00"}
+SHOWN, OTHER = "0123456789abcdef", "f" * 16
+GOOD = Rating("q1", SHOWN, "alice", 3, "", "2026-11-21T12:00:00+00:00")
+FIELDS = {
+    "question_id": "q1", "shown": SHOWN, "rater": "alice", "score": 3, "comment": "", "rated_at": "2026-11-21T12:00:00+00:00"
+}  # fmt: skip
 LINE = json.dumps(FIELDS)
 APPEND_FOR_EVER = """
 import sys
 from pathlib import Path
 from r_avst.dataset_builder.ratings import append_rating, rating_now
 for number in range(1_000_000):
-    append_rating(Path(sys.argv[1]), rating_now(f"q{number}", "alice", 1 + number % 4, "x" * 3000))
+    append_rating(Path(sys.argv[1]), rating_now(f"q{number}", "0" * 16, "alice", 1 + number % 4, "x" * 3000))
     print(number, flush=True)
 """
 
@@ -48,14 +52,15 @@ def path(tmp_path: Path) -> Path:
 
 def append_many(path: Path, rater: str, count: int) -> None:
     for number in range(count):
-        append_rating(path, Rating(f"q{number}", rater, 1 + number % 4, "c" * 500, ""))
+        append_rating(path, Rating(f"q{number}", SHOWN, rater, 1 + number % 4, "c" * 500, ""))
 
 
 # --- the file ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_rating_is_one_line_and_comes_back(path: Path) -> None:
-    own = Rating("v-0-temporal-0", "Ælfric", 4, 'a "comment"\nof two lines \u2028 \ud800', "2026-11-21T12:00:00+00:00")
+    comment = 'a "comment"\nof two lines \u2028 \ud800'
+    own = Rating("v-0-temporal-0", OTHER, "Ælfric", 4, comment, "2026-11-21T12:00:00+00:00")
     append_rating(path, own)
     append_rating(path, GOOD)
     assert read_all(path) == [own, GOOD]
@@ -65,8 +70,20 @@ def test_a_rating_is_one_line_and_comes_back(path: Path) -> None:
 
 def test_the_last_score_of_a_rater_counts(path: Path) -> None:
     for question, rater, score in [("q1", "a", 1), ("q1", "b", 2), ("q2", "a", 3), ("q1", "a", 4)]:
-        append_rating(path, Rating(question, rater, score, "", ""))
-    assert read_ratings(path) == {"q1": {"a": 4, "b": 2}, "q2": {"a": 3}}
+        append_rating(path, Rating(question, SHOWN, rater, score, "", ""))
+    assert read_ratings(path) == {("q1", SHOWN): {"a": 4, "b": 2}, ("q2", SHOWN): {"a": 3}}
+
+
+def test_what_was_rated_under_an_id_before_is_told_apart(path: Path) -> None:
+    for shown, rater, score in [(SHOWN, "a", 1), (OTHER, "a", 4), (OTHER, "b", 2)]:
+        append_rating(path, Rating("q1", shown, rater, score, "", ""))
+    assert read_ratings(path) == {("q1", SHOWN): {"a": 1}, ("q1", OTHER): {"a": 4, "b": 2}}
+
+
+def test_the_digest_is_that_of_both_texts() -> None:
+    # printf 'Où?\n<answer/>' | sha256sum
+    assert digest_shown("Où?", "<answer/>") == "56e85817e5805a8a"
+    assert len({digest_shown(*texts) for texts in [("a", "b"), ("a", "c"), ("c", "b"), ("ab", ""), ("", "ab")]}) == 5
 
 
 @pytest.mark.parametrize(
@@ -75,7 +92,7 @@ def test_the_last_score_of_a_rater_counts(path: Path) -> None:
 def test_a_torn_last_line_is_left_out_and_removed_by_the_next_rating(path: Path, torn: str) -> None:
     path.write_bytes(f"{LINE}\n{torn}".encode("latin-1"))
     assert read_all(path) == [GOOD]
-    append_rating(path, Rating("q2", "alice", 1, "", ""))
+    append_rating(path, Rating("q2", SHOWN, "alice", 1, "", ""))
     assert [own.question_id for own in read_all(path)] == ["q1", "q2"]
     assert path.read_bytes().startswith(f"{LINE}\n".encode() + b'{"question_id": "q2"')
 
@@ -83,7 +100,7 @@ def test_a_torn_last_line_is_left_out_and_removed_by_the_next_rating(path: Path,
 def test_a_whole_last_line_without_its_end_is_kept(path: Path) -> None:
     path.write_text(LINE, encoding="utf-8")
     assert read_all(path) == [GOOD]
-    append_rating(path, Rating("q2", "alice", 1, "", ""))
+    append_rating(path, Rating("q2", SHOWN, "alice", 1, "", ""))
     assert [own.question_id for own in read_all(path)] == ["q1", "q2"]
 
 
@@ -106,6 +123,10 @@ def test_a_file_that_is_all_torn_or_empty_holds_nothing(path: Path) -> None:
         ({"score": None}, "the score is None"),
         ({"question_id": 5}, "the question id is 5"),
         ({"question_id": ""}, "the question id is ''"),
+        ({"shown": None}, "shown is None, not the 16 hex digits"),
+        ({"shown": "0123"}, "shown is '0123'"),
+        ({"shown": "0123456789ABCDEF"}, "shown is '0123456789ABCDEF'"),
+        ({"shown": SHOWN + "\n"}, "shown is '0123456789abcdef.n'"),
         ({"rater": ["alice"]}, r"\['alice'\] is no name of a rater"),
         ({"rater": ""}, "'' is no name of a rater"),
         ({"rater": " alice"}, "' alice' is no name of a rater"),
@@ -114,12 +135,19 @@ def test_a_file_that_is_all_torn_or_empty_holds_nothing(path: Path) -> None:
         ({"comment": None}, "the comment is not a text"),
         ({"comment": "x" * 10_001}, "the comment is not a text of at most 10,000"),
         ({"rated_at": 5}, "rated_at is 5"),
-        ({"stars": 5}, "a rating is an object of comment, question_id, rated_at, rater, score; found"),
+        ({"stars": 5}, "a rating is an object of comment, question_id, rated_at, rater, score, shown; found"),
     ],
 )
 def test_a_line_that_is_no_rating_is_named(path: Path, change: dict[str, Any], message: str) -> None:
     path.write_text(f"{LINE}\n{json.dumps(FIELDS | change)}\n{LINE}\n", encoding="utf-8")
     with pytest.raises(RatingError, match=f"^{re.escape(str(path))}, line 2: .*{message}"):
+        read_ratings(path)
+
+
+def test_a_line_of_a_file_that_tells_no_digests_is_named(path: Path) -> None:
+    old = {name: value for name, value in FIELDS.items() if name != "shown"}
+    path.write_text(f"{LINE}\n{json.dumps(old)}\n", encoding="utf-8")
+    with pytest.raises(RatingError, match=r"line 2: a rating is an object of .*, score, shown; found \{'question_id'"):
         read_ratings(path)
 
 
@@ -144,7 +172,7 @@ def test_a_full_disk_is_named_and_costs_no_earlier_rating(path: Path) -> None:
         "import resource, signal, sys; from pathlib import Path\n"
         "from r_avst.dataset_builder.ratings import append_rating, rating_now\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))\n"
-        "append_rating(Path(sys.argv[1]), rating_now('q2', 'bob', 1, 'x' * 500))"
+        "append_rating(Path(sys.argv[1]), rating_now('q2', '0' * 16, 'bob', 1, 'x' * 500))"
     )
     ran = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False)
     assert f"RatingError: {path}: the rating cannot be stored (File too large)" in ran.stderr
@@ -163,7 +191,7 @@ def test_several_processes_may_append_to_one_file(path: Path) -> None:
         writer.join()
     assert [writer.exitcode for writer in writers] == [0] * 4
     assert len(read_all(path)) == 200
-    assert read_ratings(path) == {f"q{n}": {f"rater {r}": 1 + n % 4 for r in range(4)} for n in range(50)}
+    assert read_ratings(path) == {(f"q{n}", SHOWN): {f"rater {r}": 1 + n % 4 for r in range(4)} for n in range(50)}
 
 
 def test_a_killed_writer_loses_nothing_that_it_had_stored(path: Path) -> None:
@@ -263,11 +291,11 @@ def test_scores_that_do_not_fit_are_refused(first: list[int], second: list[int],
 # --- summaries --------------------------------------------------------------------------------------------------------
 
 SCORES = {
-    "q1": {"alice": 4, "bob": 4},
-    "q2": {"alice": 3, "bob": 2},
-    "q3": {"alice": 1, "bob": 1},
-    "q4": {"alice": 4},
-    "q5": {"model": 2},
+    ("q1", SHOWN): {"alice": 4, "bob": 4},
+    ("q1", OTHER): {"alice": 3, "bob": 2},
+    ("q3", SHOWN): {"alice": 1, "bob": 1},
+    ("q4", SHOWN): {"alice": 4},
+    ("q5", SHOWN): {"model": 2},
 }
 
 

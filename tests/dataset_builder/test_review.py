@@ -25,6 +25,8 @@ main(["--report", "--ratings", sys.argv[1]])
 print([name for name in ("gradio", "openai", "PIL", "av") if name in sys.modules])
 """
 
+SHOWN, OTHER = "0" * 16, "f" * 16
+
 
 @pytest.fixture
 def ratings(tmp_path: Path) -> Path:
@@ -33,7 +35,7 @@ def ratings(tmp_path: Path) -> Path:
     given = {"alice": {"q1": 4, "q2": 3, "q3": 1, "q4": 4}, "bob": {"q1": 4, "q2": 2, "q3": 1}, "org/model": {"q5": 2}}
     for rater, scores in given.items():
         for question_id, score in scores.items():
-            append_rating(path, Rating(question_id, rater, score, "", ""))
+            append_rating(path, Rating(question_id, SHOWN, rater, score, "", ""))
     return path
 
 
@@ -60,11 +62,27 @@ def test_the_report_shows_every_rater_and_every_pair(ratings: Path, capsys: pyte
 
 
 def test_the_report_of_one_rater_has_no_pair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    append_rating(tmp_path / "r.jsonl", Rating("q", "0123", 4, "", ""))
+    append_rating(tmp_path / "r.jsonl", Rating("q", SHOWN, "0123", 4, "", ""))
     assert main(["--report", "--ratings", str(tmp_path / "r.jsonl")]) == 0
     printed = capsys.readouterr().out
     assert printed.endswith("there is one rater\n")
     assert "\n0123 " in printed
+
+
+def test_the_report_tells_apart_what_was_rated_under_one_id(ratings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    append_rating(ratings, Rating("q1", OTHER, "org/model", 1, "", ""))  # not the question that alice and bob rated
+    assert main(["--report", "--ratings", str(ratings)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{ratings}: 6 questions rated by 3 raters\n")
+    assert "alice - org/model  0            null     they rated no question in common" in printed
+
+
+@pytest.mark.parametrize("content", ["", '{"question'])
+def test_the_report_of_no_ratings_says_so(content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text(content, encoding="utf-8")
+    assert main(["--report", "--ratings", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: no ratings yet\n"
 
 
 def test_the_report_loads_nothing_heavy(ratings: Path) -> None:

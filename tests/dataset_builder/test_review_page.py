@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,14 +23,15 @@ from review_data import HOSTILE
 from review_data import IDS
 from review_data import SECONDS
 from review_data import WIDTH
+from review_data import last_scores
 from review_data import square_box
 from review_data import write_review_data
 
 from r_avst.dataset_builder.ratings import Rating
 from r_avst.dataset_builder.ratings import RatingError
 from r_avst.dataset_builder.ratings import append_rating
+from r_avst.dataset_builder.ratings import digest_shown
 from r_avst.dataset_builder.ratings import read_all
-from r_avst.dataset_builder.ratings import read_ratings
 from r_avst.dataset_builder.review_page import Review
 from r_avst.dataset_builder.review_page import open_review
 from r_avst.dataset_builder.review_page import show_question
@@ -137,11 +139,25 @@ def test_each_rater_goes_on_where_they_stopped(review: Review) -> None:
     for name, count in [("alice", 3), ("bob", 1), ("carol", 5)]:
         for question_id in IDS[:count]:
             store(review, question_id, 4, name)
-    append_rating(review.ratings, Rating("a question of another review", "dora", 1, "", ""))
+    append_rating(review.ratings, Rating("a question of another review", "0" * 16, "dora", 1, "", ""))
     opened = {name: open_review(review, {"rater": name}) for name in ("alice", "bob", "carol", "dora")}
     assert {name: (own["position"], own["rated"]) for name, own in opened.items()} == {
         "alice": (3, 3), "bob": (1, 1), "carol": (0, 5), "dora": (0, 0),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [{"question": "When does the cat meow?"}, {"answer": "<answer></answer>"}])
+def test_a_question_that_came_to_bear_a_rated_id_is_shown_as_unrated(review: Review, change: dict[str, Any]) -> None:
+    for question_id in IDS:
+        store(review, question_id, 4, comment="as it was")
+    rebuilt = [replace(own, **change) if own.question_id == IDS[3] else own for own in review.questions]
+    anew = replace(review, questions=rebuilt)
+    opened = open_review(anew, {"rater": "alice"})
+    assert (opened["position"], opened["rated"], opened["score"], opened["comment"]) == (3, 4, None, "")
+    assert store(anew, IDS[3], 1)["rated"] == 5
+    assert show_question(anew, {"rater": "alice", "position": 3})["score"] == 1
+    assert show_question(review, {"rater": "alice", "position": 3})["score"] == 4
+    assert read_all(review.ratings)[-1].shown == digest_shown(rebuilt[3].question, rebuilt[3].answer)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +169,8 @@ def test_each_rater_goes_on_where_they_stopped(review: Review) -> None:
         ({"rater": None}, "no name of a rater"),
         ({"comment": 3}, "the comment is not a text"),
         ({"question_id": "other"}, "there is no question 'other' in this review"),
-        ({"question_id": None}, "the question id is None"),
+        ({"question_id": [IDS[0]]}, "there is no question .* in this review"),
+        ({"question_id": None}, "there is no question None in this review"),
     ],
 )
 def test_a_rating_that_makes_no_sense_is_refused(review: Review, change: dict[str, Any], message: str) -> None:
@@ -299,13 +316,13 @@ def test_keys_rate_and_move(page: Tab, server: Server) -> None:
     press_and_come_to(page, "3", IDS[1])
     assert text(page, ".message") == f"Stored: {IDS[0]}"
     press_and_come_to(page, "1", IDS[2])
-    assert read_ratings(server.ratings) == {IDS[0]: {"alice": 3}, IDS[1]: {"alice": 1}}
+    assert last_scores(server.ratings) == {IDS[0]: {"alice": 3}, IDS[1]: {"alice": 1}}
     assert text(page, ".rated") == "2 of 5 rated"
     press_and_come_to(page, "ArrowLeft", IDS[1])
     press_and_come_to(page, "ArrowLeft", IDS[0])
     assert page.value("document.querySelector('.chosen').dataset.score") == "3"
     press_and_come_to(page, "4", IDS[2])
-    assert read_ratings(server.ratings)[IDS[0]] == {"alice": 4}
+    assert last_scores(server.ratings)[IDS[0]] == {"alice": 4}
     assert page.errors == []
 
 
@@ -319,7 +336,7 @@ def test_the_space_key_plays_and_pauses_and_does_not_rate(page: Tab, server: Ser
     page.value("document.querySelector('[data-score=\"2\"]').click()")
     page.wait_for(f"document.querySelector('.id').textContent === {json.dumps(IDS[1])}")
     page.press(" ")
-    assert read_ratings(server.ratings) == {IDS[0]: {"alice": 2}}
+    assert last_scores(server.ratings) == {IDS[0]: {"alice": 2}}
 
 
 def test_what_is_typed_in_the_comment_is_kept_and_is_no_key(page: Tab, server: Server) -> None:
@@ -349,7 +366,7 @@ def test_a_reload_goes_on_and_another_rater_begins(page: Tab, server: Server) ->
     page.wait_for(f"document.querySelector('.id').textContent === {json.dumps(IDS[0])}")
     assert text(page, ".rated") == "0 of 5 rated"
     press_and_come_to(page, "1", IDS[1])
-    assert read_ratings(server.ratings)[IDS[0]] == {"alice": 3, "bob": 1}
+    assert last_scores(server.ratings)[IDS[0]] == {"alice": 3, "bob": 1}
 
 
 def test_a_question_without_its_video_says_so_and_is_rated(page: Tab, server: Server) -> None:
@@ -358,7 +375,7 @@ def test_a_question_without_its_video_says_so_and_is_rated(page: Tab, server: Se
     assert page.value("document.querySelector('.note').checkVisibility()")
     press_and_come_to(page, "2", IDS[2])
     assert not page.value("document.querySelector('.note').checkVisibility()")
-    assert read_ratings(server.ratings) == {IDS[1]: {"alice": 2}}
+    assert last_scores(server.ratings) == {IDS[1]: {"alice": 2}}
 
 
 def test_when_all_is_rated_the_page_says_so(page: Tab) -> None:
@@ -378,4 +395,4 @@ def test_a_rating_that_cannot_be_stored_is_told_and_the_question_stays(page: Tab
     assert server.ratings.read_text(encoding="utf-8") == "nonsense\n"
     server.ratings.unlink()
     press_and_come_to(page, "3", IDS[1])
-    assert read_ratings(server.ratings) == {IDS[0]: {"alice": 3}}
+    assert last_scores(server.ratings) == {IDS[0]: {"alice": 3}}

@@ -4,10 +4,16 @@ import base64
 import io
 import json
 import re
+import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from time import monotonic
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -27,6 +33,7 @@ from review_data import HOSTILE
 from review_data import IDS
 from review_data import MISSING
 from review_data import WIDTH
+from review_data import last_scores
 from review_data import square_box
 from review_data import write_review_data
 
@@ -34,7 +41,6 @@ from r_avst.dataset_builder.chat_client import ChatOptions
 from r_avst.dataset_builder.ratings import Rating
 from r_avst.dataset_builder.ratings import append_rating
 from r_avst.dataset_builder.ratings import read_all
-from r_avst.dataset_builder.ratings import read_ratings
 from r_avst.dataset_builder.review import main
 from r_avst.dataset_builder.review_questions import ReviewQuestion
 from r_avst.dataset_builder.review_questions import load_review_questions
@@ -49,6 +55,8 @@ from r_avst.dataset_builder.video_rater import rate_questions
 MODEL = "org/a-video-llm"
 GOOD = '{"reason": "It fits.", "score": 4}'
 ON_FILM = [own for own in IDS if own != IDS[1]]
+HANGS = 12.0  # seconds
+REVIEW = [sys.executable, "-m", "r_avst.dataset_builder.review"]
 Rate = Callable[[OpenAIServer, list[int]], dict[str, str]]
 
 
@@ -150,14 +158,25 @@ def test_frames_are_spread_over_the_span_inside_the_video(
 
 
 def test_every_question_is_rated_once_and_the_file_tells_by_whom(rate: Rate, ratings: Path) -> None:
-    append_rating(ratings, Rating(IDS[0], "alice", 1, "", ""))
+    append_rating(ratings, Rating(IDS[0], "0" * 16, "alice", 1, "", ""))
     with running_openai(default=good) as server:
         assert rate(server, [0, 1, 2, 3, 4]) == {IDS[1]: f"there is no video {MISSING} in the folder"}
-        assert read_ratings(ratings) == {IDS[0]: {"alice": 1, MODEL: 4}} | {own: {MODEL: 4} for own in ON_FILM[1:]}
+        assert last_scores(ratings) == {IDS[0]: {"alice": 1, MODEL: 4}} | {own: {MODEL: 4} for own in ON_FILM[1:]}
         assert {own.comment for own in read_all(ratings)} == {"", "It fits."}
         assert len(server.asked) == 4
         assert list(rate(server, [0, 1, 2, 3, 4])) == [IDS[1]]
         assert len(server.asked) == 4
+
+
+def test_a_question_that_came_to_bear_a_rated_id_is_rated(
+    rate: Rate, ratings: Path, questions: list[ReviewQuestion]
+) -> None:
+    before = replace(questions[0], question="When is a cat seen?")
+    append_rating(ratings, Rating(IDS[0], before.shown, MODEL, 1, "", ""))
+    with running_openai(default=good) as server:
+        assert rate(server, [0]) == rate(server, [0]) == {}
+    assert len(server.asked) == 1
+    assert [(own.shown, own.score) for own in read_all(ratings)] == [(before.shown, 1), (questions[0].shown, 4)]
 
 
 def test_a_run_that_breaks_off_keeps_what_is_rated_and_goes_on(rate: Rate, ratings: Path) -> None:
@@ -218,7 +237,7 @@ def test_a_model_that_never_learns_is_skipped_and_the_others_go_on(rate: Rate, r
 
     with running_openai(default=stubborn) as server:
         assert rate(server, [0, 2, 3]) == {IDS[3]: "no usable reply in 3 attempts; the last: no JSON: 'no'"}
-    assert set(read_ratings(ratings)) == {IDS[0], IDS[2]}
+    assert set(last_scores(ratings)) == {IDS[0], IDS[2]}
 
 
 @pytest.mark.parametrize(
@@ -269,7 +288,7 @@ def test_the_command_rates_and_lists_what_it_could_not(
         f"not rated: {IDS[1]}: there is no video {MISSING} in the folder",
         f"{ratings} holds the ratings; 1 questions were not rated and are asked about in the next run",
     ]
-    assert set(read_ratings(ratings)) == set(ON_FILM)
+    assert set(last_scores(ratings)) == set(ON_FILM)
     assert {len(shown_frames(asked.body)) for asked in server.asked} == {2}
 
 
@@ -287,3 +306,22 @@ def test_a_server_that_cannot_be_used_is_named(
 def test_a_name_that_no_rater_can_have_is_refused(folder: Path, ratings: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(folder, ratings, "http://127.0.0.1:9/v1", "--rate-with", " ") == 2
     assert "no name of a rater" in capsys.readouterr().err
+
+
+def test_an_interrupt_ends_the_program_at_once_though_the_server_hangs(folder: Path, ratings: Path) -> None:
+    places = {"dataset": folder / "r-avst", "videos": folder / "videos", "ratings": ratings}
+    options = [part for name, value in places.items() for part in (f"--{name}", str(value))]
+    with running_openai(says(GOOD), default=lambda _: says(GOOD, seconds=HANGS)) as server:
+        more = ["--rate-with", MODEL, "--base-url", server.base_url, "--workers", "2"]
+        with subprocess.Popen([*REVIEW, *options, *more], stderr=subprocess.PIPE, text=True) as process:
+            while not (ratings.exists() and read_all(ratings) and len(server.asked) == 3):  # one is rated, two hang
+                assert process.poll() is None
+                sleep(0.02)
+            interrupted = monotonic()
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=20)
+            assert monotonic() - interrupted < HANGS / 2
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "r-avst-review: stopped; what is rated is kept, the same command goes on"
+    assert "Traceback" not in err
+    assert [own.score for own in read_all(ratings)] == [4]

@@ -16,6 +16,7 @@ from r_avst.metrics.avst_metrics.answers import Answer
 from r_avst.metrics.avst_metrics.answers import Task
 from r_avst.metrics.avst_metrics.scores import BOX_SCORES
 from r_avst.metrics.avst_metrics.scores import SPAN_SCORES
+from r_avst.metrics.avst_metrics.version import VERSION
 from r_avst.metrics.benchmark import BREAKDOWNS
 from r_avst.metrics.benchmark import BenchmarkQuestion
 from r_avst.metrics.benchmark import load_questions

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r_avst.dataset_builder.ratings import append_rating
+from r_avst.dataset_builder.ratings import digest_shown
 from r_avst.dataset_builder.ratings import rating_now
 from r_avst.dataset_builder.records import Event
 from r_avst.dataset_builder.records import Frame
@@ -273,9 +274,17 @@ def durations(videos: Sequence[Video]) -> dict[str, float]:
 
 
 def rate(path: Path, *scores: tuple[str, str, int]) -> Path:
+    """Ratings of the questions of `row` as they are."""
+    shown = {own.question_id: digest_shown(own.question, own.answer) for own in row().questions}
     for question_id, rater, score in scores:
-        append_rating(path, rating_now(f"v-0-{question_id}", rater, score, ""))
+        append_rating(path, rating_now(f"v-0-{question_id}", shown[f"v-0-{question_id}"], rater, score, ""))
     return path
+
+
+def in_split(own: VideoRow, split: str) -> VideoRow:
+    """The same video in another split, with other ids."""
+    questions = tuple(replace(one, question_id=f"{split}-{one.question_id}") for one in own.questions)
+    return replace(own, video=replace(own.video, split=split), questions=questions)
 
 
 def test_only_questions_with_a_mean_of_at_least_the_limit_are_kept(tmp_path: Path) -> None:
@@ -294,6 +303,25 @@ def test_only_questions_with_a_mean_of_at_least_the_limit_are_kept(tmp_path: Pat
     assert "rated 3 by ann, 2 by bob" in [one["text"] for one in report["rejected"]]
 
 
+def test_a_split_without_any_rating_is_kept_and_told(tmp_path: Path) -> None:
+    ratings = rate(tmp_path / "ratings.jsonl", ("temporal-0", "ann", 4), ("spatial-0", "ann", 1))
+    faulty = in_split(row(boxes=[None] * 3), "train")
+    kept, report = QualityStage(ratings=ratings, keep_at_least=3).run([row(), in_split(row(), "train"), faulty])
+    assert [len(own.questions) for own in kept] == [1, 4, 1]
+    assert report["kept_without_rating"] == {"train": 5}
+    assert describe(json.loads(json.dumps(report))).splitlines()[-1] == "not rated, so kept: train, 5 questions"
+
+
+def test_a_rating_of_what_bore_the_id_before_does_not_count(tmp_path: Path) -> None:
+    ratings = rate(tmp_path / "ratings.jsonl", *((question, "ann", 4) for question in ALL))
+    stage = QualityStage(ratings=ratings, keep_at_least=3)
+    moved = row(boxes=[(11.0, 20.0, 60.0, 80.0)] * 3)  # other answers on where the dog is
+    assert rejected(moved, stage) == {question: {"unrated"} for question in PLACED}
+    later = row((5.0, 8.0))  # nothing is as it was rated: no question of the split is
+    assert rejected(later, stage) == {}
+    assert stage.run([later])[1]["kept_without_rating"] == {"test": 4}
+
+
 def test_a_question_with_a_fault_is_not_saved_by_its_rating(tmp_path: Path) -> None:
     ratings = rate(tmp_path / "ratings.jsonl", *((question, "ann", 4) for question in ALL))
     stage = QualityStage(ratings=ratings, keep_at_least=3)
@@ -303,14 +331,16 @@ def test_a_question_with_a_fault_is_not_saved_by_its_rating(tmp_path: Path) -> N
 def test_ratings_without_a_limit_remove_nothing(tmp_path: Path) -> None:
     ratings = rate(tmp_path / "ratings.jsonl", ("temporal-0", "ann", 1))
     assert rejected(row(), QualityStage(ratings=ratings)) == {}
+    assert QualityStage(ratings=ratings).run([row()])[1]["kept_without_rating"] == {}
 
 
 def test_a_limit_needs_ratings_and_ratings_need_their_file(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="r-avst-review"):
         QualityStage(keep_at_least=3)
     absent = tmp_path / "absent.jsonl"
-    with pytest.raises(StageError, match=r"absent\.jsonl"):
-        QualityStage(ratings=absent, keep_at_least=3).run([row()])
+    for least in (None, 3):
+        with pytest.raises(StageError, match=r"absent\.jsonl: there is no such file; give the ratings"):
+            QualityStage(ratings=absent, keep_at_least=least)
     absent.write_text("no rating\n", encoding="utf-8")
     with pytest.raises(StageError, match=r"absent\.jsonl, line 1"):
         QualityStage(ratings=absent, keep_at_least=3).run([row()])
