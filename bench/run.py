@@ -2,8 +2,8 @@
 
 Prints a table and writes bench/results.json: {name: {value, unit, against, ratio, aim}}. `value` and what stands under
 `against` are medians of runs that take turns, so that a busy machine slows both alike; `ratio` is as `aim` words it.
-Benchmarks of scores run on the released annotations where R_AVST_DATA has them, else on random answers of the same form, and say so;
-those of videos write theirs, and those of the tracker use tiny models with random weights.
+Benchmarks of scores run on the released annotations where R_AVST_DATA has them, else on random answers of the same form, and
+say so; those of videos write theirs, and those of the tracker use tiny models with random weights.
 """
 
 import json
