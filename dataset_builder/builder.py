@@ -196,7 +196,8 @@ def _card(
 ) -> DatasetCard:
     """The card with the configs, without which `load_dataset` would mix the parquet files of all of them."""
     tasks = [name for name in files if name != EVENTS]
-    configs = [_config("default", tasks, files), *(_config(name, (name,), files) for name in files)]
+    default = [_config("default", tasks, files)] if tasks else []  # without files it could not be loaded
+    configs = [*default, *(_config(name, (name,), files) for name in files)]
     data = DatasetCardData(
         license=text.licence,
         pretty_name="R-AVST",
