@@ -31,6 +31,7 @@ from .sources.synthetic import source_rows
 from .sources.truth_server import TruthServer
 from .sources.unav100 import read_unav_rows
 from .stages.boxes import BoxStage
+from .stages.boxes import check_installed
 from .stages.captions import CaptionStage
 from .stages.filter import FilterStage
 from .stages.quality import QualityStage
@@ -108,6 +109,8 @@ def _failed(reasons: Mapping[str, str]) -> tuple[Failed, ...]:
 
 def _build(options: argparse.Namespace, source: Source, videos: Path) -> str:
     stages = stages_of(options, videos)
+    if options.engine == "local":  # the workers of a cluster have packages of their own
+        check_installed(options.backend)
     engine = OnRay(options.ray_address, options.ray_workers) if options.engine == "ray" else run_here
     run = Run(options.work, engine, options.retry_failed)
     if options.dry_run:

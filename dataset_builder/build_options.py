@@ -13,32 +13,39 @@ def add_build_options(parser: argparse.ArgumentParser, backend: str, model: str)
         backend: what finds boxes by default.
         model: what reads captions by default.
     """
-    run = parser.add_argument_group("run")
-    run.add_argument("--out", type=Path, default=Path("r-avst"), metavar="DIR", help="the data set (default: %(default)s)")
-    run.add_argument(
-        "--work", type=Path, default=Path("build"), metavar="DIR", help="what stages made (default: %(default)s)"
-    )
-    run.add_argument("--seed", type=int, default=0, metavar="N", help="of every drawing (default: %(default)s)")
-    run.add_argument(
-        "--only",
-        choices=("filter", "captions", "boxes", "questions", "quality"),
-        help="run this stage alone, on what the one before it made, and write no data set",
-    )
-    run.add_argument("--retry-failed", action="store_true", help="try the videos again that are in failures.jsonl")
-    run.add_argument(
-        "--engine", choices=("local", "ray"), default="local", help="ray spreads the boxes stage over a Ray cluster"
-    )
-    run.add_argument("--ray-address", metavar="HOST:PORT", help="of the cluster; the default starts one on this machine")
-    run.add_argument(
-        "--ray-workers", type=positive, default=1, metavar="N", help="each holds the models (default: %(default)s)"
-    )
-    run.add_argument(
-        "--ray-gpus", type=not_negative, default=None, metavar="N", help="of a worker (default: 1, or 0 with --device cpu)"
-    )
+    _add_run(parser.add_argument_group("run"))
+    _add_cluster(parser.add_argument_group("cluster"))
     _add_filter(parser.add_argument_group("filter"))
     _add_captions(parser.add_argument_group("captions"), model)
     _add_boxes(parser.add_argument_group("boxes"), backend)
     _add_questions(parser.add_argument_group("questions and quality"))
+
+
+def _add_run(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument("--out", type=Path, default=Path("r-avst"), metavar="DIR", help="the data set (default: %(default)s)")
+    group.add_argument(
+        "--work", type=Path, default=Path("build"), metavar="DIR", help="what stages made (default: %(default)s)"
+    )
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="of every drawing (default: %(default)s)")
+    group.add_argument(
+        "--only",
+        choices=("filter", "captions", "boxes", "questions", "quality"),
+        help="run this stage alone, on what the one before it made, and write no data set",
+    )
+    group.add_argument("--retry-failed", action="store_true", help="try the videos again that are in failures.jsonl")
+
+
+def _add_cluster(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="ray spreads the boxes stage over a Ray cluster"
+    )
+    group.add_argument("--ray-address", metavar="HOST:PORT", help="of the cluster; the default starts one on this machine")
+    group.add_argument(
+        "--ray-workers", type=positive, default=1, metavar="N", help="each holds the models (default: %(default)s)"
+    )
+    group.add_argument(
+        "--ray-gpus", type=not_negative, default=None, metavar="N", help="of a worker (default: 1, or 0 with --device cpu)"
+    )
 
 
 def _add_filter(group: "argparse._ArgumentGroup") -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -285,6 +286,20 @@ def tracking_times(grid: Sequence[float], rate: int) -> list[float]:
 
 
 # --- backends ---------------------------------------------------------------------------------------------------------
+
+
+PACKAGES = {"transformers": ("torch", "transformers"), "sam2": ("torch", "transformers", "sam2"), "synthetic": ()}
+
+
+def check_installed(backend: str) -> None:
+    """Looks whether a backend's packages are there, before other stages are paid for; imports nothing.
+
+    Raises:
+        StageError: one is missing.
+    """
+    if missing := [name for name in PACKAGES[backend] if find_spec(name) is None]:
+        extra = "sam2" if backend == "sam2" else "boxes"
+        raise StageError(f"boxes need {', '.join(missing)}: pip install 'r-avst[{extra}]', or give another --backend")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """`r-avst-build folder`, `unav100` and the options they share, as a user gives them."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,17 @@ def test_what_makes_no_sense_is_named(
     assert main([*command, *more]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "build/captions/answers.jsonl").exists()  # nothing was paid
+
+
+@pytest.mark.parametrize(("backend", "extra"), [("transformers", "boxes"), ("sam2", "sam2")])
+def test_a_missing_package_is_named_before_anything_is_paid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], backend: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    command = ["synthetic", "--videos", "1", "--work", str(tmp_path / "build"), "--out", str(tmp_path / "r-avst")]
+    assert main([*command, "--backend", backend]) == 2
+    assert f"boxes need torch: pip install 'r-avst[{extra}]'" in capsys.readouterr().err
+    assert not (tmp_path / "build/captions").exists()
 
 
 def test_without_a_key_the_real_model_is_not_asked(
