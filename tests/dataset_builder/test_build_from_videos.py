@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -234,6 +235,5 @@ def forget_one_stage(work: Path, draw: random.Random) -> None:
     for path in islice(sorted((work / "videos").iterdir()), 2):
         path.unlink()
     for stage in ("captions", "boxes"):
-        for path in (work / stage).iterdir():
-            if draw.random() < 0.7:
-                path.unlink()
+        if draw.random() < 0.7:
+            shutil.rmtree(work / stage)
