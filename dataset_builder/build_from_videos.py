@@ -176,7 +176,7 @@ def write_rows(rows: Sequence[VideoRow], path: Path) -> None:
 def describe_result(result: StageResult, work: Path) -> str:
     """A stage's result as lines for a terminal."""
     failed = f", {len(result.failures):,} failed" if result.failures else ""
-    lines = [f"{result.name}: {len(result.rows):,} videos{failed}. {DETAILS[result.name](result.report)}"]
+    lines = [f"{result.name}: {len(result.rows):,} videos{failed}. {DETAILS[result.name](result.report)}".rstrip()]
     lines += [f"  {failure.video_id}: {failure.reason}" for failure in result.failures[:LISTED]]
     if len(result.failures) > LISTED:
         lines.append(f"  ... all of them: {work / result.name / FAILURES}")
