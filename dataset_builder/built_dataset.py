@@ -1,6 +1,5 @@
 """A built data set, read back: its videos, events and questions, without boxes."""
 
-import re
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from .builder import EVENTS
 from .builder import QUESTION_FEATURES
 from .builder import SPLITS
 from .event_classes import UNAV_100
+from .hub_names import HUB_NAME
 from .question_forms import TYPES_OF_TASK
 from .records import Event
 from .records import ObjectTrack
@@ -32,7 +32,6 @@ from .sources.user_files import MAX_SECONDS
 _EVENT = {name: EVENT_FEATURES[name] for name in ("event_id", "video_id", "span", "labels", "objects")}
 _QUESTION = {name: QUESTION_FEATURES[name] for name in ("question_id", "video_id", "question_type", "duration")}
 _FEATURES = {EVENTS: _EVENT} | dict.fromkeys(TASKS, _QUESTION)
-_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 class BuiltDatasetError(ValueError):
@@ -76,8 +75,8 @@ def load_built_dataset(dataset: str) -> BuiltDataset:
     Raises:
         BuiltDatasetError: it cannot be loaded, or a row is not what this builder writes.
     """
-    configs = _configs(dataset)
-    rows = {config: list(_rows(dataset, config)) for config in configs}
+    place = str(Path(dataset).resolve()) if Path(dataset).is_dir() else dataset  # a folder "." has no name to load it by
+    rows = {config: list(_rows(place, config)) for config in _configs(place)}
     try:
         events = [_event(row) for _, row in rows[EVENTS]]
         questions = [(_question(row, split, task), row) for task in TASKS for split, row in rows.get(task, ())]
@@ -101,7 +100,7 @@ def _configs(dataset: str) -> list[str]:
 
     A missing folder is told here: the cache would serve one that is gone.
     """
-    if not Path(dataset).is_dir() and not _HUB_NAME.fullmatch(dataset):
+    if not Path(dataset).is_dir() and not HUB_NAME.fullmatch(dataset):
         raise BuiltDatasetError(f"{dataset}: there is no such folder. Build it: r-avst-build release --out {dataset}")
     try:
         found = datasets.get_dataset_config_names(dataset)

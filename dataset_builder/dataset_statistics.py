@@ -32,6 +32,7 @@ from .records import Event
 
 Key = TypeVar("Key", bound=str)
 
+DRAWN = "drawn"  # key of the figures in statistics.json: the SHA-256 of each by its file's name
 STEPS = (5, 10, 30, 60, 300, 600, 1800, 3600)
 MOST_STEPS = 24  # of a histogram; a day, the longest video there can be, has as many hours
 MODALITY = "VA"  # every event of this builder is one that is seen and heard
@@ -67,6 +68,11 @@ class Audibility:
     audible: int
     silent: int
     unknown: int
+
+    @property
+    def known(self) -> int:
+        """Of how many it is known."""
+        return self.audible + self.silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +115,7 @@ class Statistics:
     @property
     def audible_share(self) -> float | None:
         """The share of visible and audible objects among those of which it is known."""
-        known = self.audibility.audible + self.audibility.silent
-        return self.audibility.audible / known if known else None
+        return self.audibility.audible / self.audibility.known if self.audibility.known else None
 
     def questions_of(self, split: str, task: Task) -> int:
         """The number of questions of a task in a split."""
@@ -172,7 +177,7 @@ def _tally(numbers: Iterable[int]) -> dict[int, int]:
 
 
 def beside_paper(statistics: Statistics, dataset: str) -> dict[str, Any]:
-    """What stands in ``statistics.json``: every figure; where the paper has one, as ``{"here": ..., "paper": ...}``."""
+    """What ``statistics.json`` tells: every figure; where the paper has one, as ``{"here": ..., "paper": ...}``."""
     return {
         "dataset": dataset,
         "table_1": _table_1(statistics),

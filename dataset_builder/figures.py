@@ -10,6 +10,7 @@ The background is transparent. Every colour has a contrast of at least 3:1 to a 
 one file serves both. The same statistics give the same bytes.
 """
 
+import hashlib
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -22,7 +23,6 @@ from typing import Any
 from r_avst.metrics.avst_metrics.answers import TASKS
 from r_avst.metrics.avst_metrics.answers import Task
 
-from .dataset_statistics import Audibility
 from .dataset_statistics import Category
 from .dataset_statistics import Histogram
 from .dataset_statistics import Statistics
@@ -116,16 +116,32 @@ def write_figures(statistics: Statistics, folder: Path) -> list[Path]:
         return [path for name, draw in FIGURES.items() for path in _save(draw(statistics), folder / name)]
 
 
+def remove_figures(folder: Path) -> None:
+    """Removes the figures that an earlier run drew into a folder, and nothing else."""
+    for name in FIGURES:
+        for path in _files(folder / name):
+            path.unlink(missing_ok=True)
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _missing(error: ModuleNotFoundError) -> FiguresMissingError:
     return FiguresMissingError(f"the figures need more packages ({error}): pip install 'r-avst[stats]'")
 
 
 def _save(figure: "Figure", path: Path) -> list[Path]:
     """Without the date and the versions that matplotlib would write into the files."""
-    png, svg = path.with_suffix(".png"), path.with_suffix(".svg")
+    png, svg = _files(path)
     figure.savefig(png, metadata={"Software": None})
     figure.savefig(svg, metadata={"Date": None, "Creator": None})
     return [png, svg]
+
+
+def _files(path: Path) -> tuple[Path, Path]:
+    return path.with_suffix(".png"), path.with_suffix(".svg")
 
 
 def _figure(height: float) -> "Figure":
@@ -287,25 +303,22 @@ def _objects_and_questions(statistics: Statistics) -> "Figure":
     _tally_bars(objects, statistics.objects_a_video)
     objects.set_title(f"Videos by number of objects\n{_means(statistics.mean_objects, TABLE_1[OURS].objects_a_video, '')}")
     objects.set_xlabel("objects a video")
-    _audibility(heard, statistics.audibility)
+    _audibility(heard, statistics)
     _question_types(questions, statistics)
     return figure
 
 
-def _audibility(axes: "Axes", own: Audibility) -> None:
-    """Shares of all objects in percent, and the paper's one figure."""
-    total = own.audible + own.silent + own.unknown
-    parts = (("visible & audible", own.audible, AUDIBLE), ("silent", own.silent, SILENT), ("not known", own.unknown, TEXT))
-    bottom = 0.0
-    for name, share, colour in ((name, 100 * count / total, colour) for name, count, colour in parts if count):
-        _share(axes, 0, share, bottom, colour, name)
-        bottom += share
+def _audibility(axes: "Axes", statistics: Statistics) -> None:
+    """Shares in percent of the objects of which it is known, and the paper's one figure."""
+    if (audible := statistics.audible_share) is not None:
+        _share(axes, 0, 100 * audible, 0.0, AUDIBLE, "visible & audible")
+        _share(axes, 0, 100 * (1 - audible), 100 * audible, SILENT, "silent")
     _share(axes, 1, 100 * VISIBLE_AND_AUDIBLE, 0.0, AUDIBLE, None)
     axes.bar(1, 100 * (1 - VISIBLE_AND_AUDIBLE), 0.6, 100 * VISIBLE_AND_AUDIBLE, **PAPER, label="all others (paper)")
     axes.set_xticks((0, 1), ("here", "paper"))
     axes.set_xlim(-0.5, 1.5)
-    axes.set_title(f"Objects by audibility\n{total:,} (paper {OBJECTS:,})")
-    axes.set_ylabel("percent of the objects")
+    axes.set_title(f"Objects by audibility\n{statistics.audibility.known:,} known (paper {OBJECTS:,})")
+    axes.set_ylabel("percent of the known objects")
     _legend(axes)
 
 

@@ -24,8 +24,15 @@ def append_line(path: Path, line: str) -> None:
 
 
 def put_text(path: Path, text: str) -> None:
-    """Puts a file in place whole: a kill leaves the one before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.part")
+    """Puts a file in place whole: a kill leaves the one before.
+
+    A link stays, and what it points to is replaced. What is no regular file, as a device or a pipe, is written straight to.
+    """
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = target.with_name(f".{target.name}.part")
     scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
+    scratch.replace(target)

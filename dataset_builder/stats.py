@@ -16,11 +16,15 @@ from r_avst.dataset_builder.built_dataset import BuiltDatasetError
 from r_avst.dataset_builder.built_dataset import label_events
 from r_avst.dataset_builder.built_dataset import load_built_dataset
 from r_avst.dataset_builder.dataset_folder import BuildError
+from r_avst.dataset_builder.dataset_statistics import DRAWN
 from r_avst.dataset_builder.dataset_statistics import Statistics
 from r_avst.dataset_builder.dataset_statistics import beside_paper
 from r_avst.dataset_builder.dataset_statistics import statistics_of
 from r_avst.dataset_builder.figures import FiguresMissingError
+from r_avst.dataset_builder.figures import checksum
+from r_avst.dataset_builder.figures import remove_figures
 from r_avst.dataset_builder.figures import write_figures
+from r_avst.dataset_builder.line_files import put_text
 from r_avst.dataset_builder.paper_statistics import OURS
 from r_avst.dataset_builder.paper_statistics import TABLE_1
 from r_avst.dataset_builder.sources.unav100 import UnavError
@@ -90,7 +94,10 @@ def dataset_name(dataset: str) -> str:
 
 
 def write_all(statistics: Statistics, beside: Mapping[str, Any], out: Path) -> list[Path]:
-    """Writes ``statistics.json`` and then the figures; returns the paths.
+    """Writes ``statistics.json`` and the figures; returns the paths.
+
+    The JSON tells the checksums of the figures that were drawn with it, none until all are. Those of an earlier run are
+    removed before.
 
     Raises:
         BuildError: the folder cannot be written.
@@ -99,10 +106,18 @@ def write_all(statistics: Statistics, beside: Mapping[str, Any], out: Path) -> l
     path = out / STATISTICS
     try:
         out.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(beside, indent=1) + "\n", encoding="utf-8")
-        return [path, *write_figures(statistics, out)]
+        remove_figures(out)
+        _put(path, beside, [])
+        drawn = write_figures(statistics, out)
+        _put(path, beside, drawn)
     except OSError as error:
         raise BuildError(f"{out} cannot be written ({error}); give another --out") from error
+    return [path, *drawn]
+
+
+def _put(path: Path, beside: Mapping[str, Any], drawn: Sequence[Path]) -> None:
+    told = {**beside, DRAWN: {figure.name: checksum(figure) for figure in drawn}}
+    put_text(path, json.dumps(told, indent=1) + "\n")
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------

@@ -22,8 +22,12 @@ EPILOG = """\
 examples:
   r-avst-cards dataset --dataset r-avst --statistics figures/statistics.json --out r-avst/README.md
   r-avst-cards metric --out avst_metrics/README.md
+  r-avst-cards model --kind avst-zero --scores scores.json --recipe recipe.yaml --out model_card.md
+"""
+MODEL_EPILOG = """\
+example:
   r-avst-cards model --kind avst-zero --scores scores.json --recipe recipe.yaml --commit "$(git rev-parse HEAD)" \\
-    --hardware "4 x RTX A6000" --out avst-zero/README.md
+    --hardware "4 x RTX A6000" --out model_card.md
 """
 
 
@@ -71,7 +75,13 @@ def _add_metric(cards: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _add_model(cards: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    model = cards.add_parser("model", help="of a trained model", description="What is not given is said to be missing.")
+    model = cards.add_parser(
+        "model",
+        help="of a trained model",
+        description="What is not given is said to be missing.",
+        epilog=MODEL_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     model.add_argument("--kind", choices=list(KINDS), required=True, help="which model of the papers it follows")
     model.add_argument("--scores", type=Path, metavar="FILE", help="of r-avst-score --json")
     model.add_argument("--row", metavar="NAME", help="the model's row in the scores, where they have several")

@@ -39,6 +39,13 @@ ABOUT: Final[Mapping[str, str]] = {
     "synthetic": card_texts.SYNTHETIC.body,
 }
 """What the builder says of a data set of each source; on the card the citation has a section of its own."""
+TITLES: Final[Mapping[str, str]] = {
+    RELEASE: "R-AVST",
+    "unav100": "Questions in the form of R-AVST on videos of UnAV-100",
+    "folder": "Questions in the form of R-AVST on own videos",
+    "synthetic": "R-AVST synthetic world",
+}
+"""What a data set of each source is called."""
 FROM_YOUTUBE = (RELEASE, "unav100")
 CITATION_FENCE = "```bibtex"
 COUNTS = (
@@ -66,12 +73,13 @@ def dataset_card(folder: Path, statistics: Path | None = None) -> str:
         CardError: a file is missing or not as it was written, or Jinja2 is not installed.
     """
     report = read_measured(folder / REPORT)
-    data = _metadata(folder, report)
     kind = _kind(report)
+    data = _metadata(folder, {"language": "en", "pretty_name": TITLES[kind], "size_categories": _size(report)})
     return rendered(
         DatasetCard,
         data,
         "dataset.md",
+        title=TITLES[kind],
         about=ABOUT[kind].partition(CITATION_FENCE)[0].strip(),
         kind=kind,
         youtube=kind in FROM_YOUTUBE,
@@ -90,7 +98,12 @@ def _statistics(path: Path | None, report: Measured) -> dict[str, Any]:
     if path is None:
         return {"statistics": NOTHING_MEASURED, "pairs": (), "single": (), "drawn": ()}
     statistics = read_statistics(path, report)
-    return {"statistics": statistics, "pairs": beside_the_paper(), "single": SINGLE, "drawn": drawn_figures(path)}
+    return {
+        "statistics": statistics,
+        "pairs": beside_the_paper(),
+        "single": SINGLE,
+        "drawn": drawn_figures(path, statistics),
+    }
 
 
 # --- what the report tells --------------------------------------------------------------------------------------------
@@ -128,8 +141,8 @@ def _origin(report: Measured) -> dict[str, str]:
 # --- metadata ---------------------------------------------------------------------------------------------------------
 
 
-def _metadata(folder: Path, report: Measured) -> DatasetCardData:
-    """What the builder wrote, with the language and the size beside it."""
+def _metadata(folder: Path, own: Mapping[str, Any]) -> DatasetCardData:
+    """What the builder wrote, with the card's ``own`` in place of it or beside it."""
     path = folder / CARD
     try:
         written = metadata_load(path) or {}
@@ -139,7 +152,10 @@ def _metadata(folder: Path, report: Measured) -> DatasetCardData:
         raise CardError(f"{path} has no valid metadata ({error}); build the data set again") from None
     _check_configs(written.get("configs"), folder)
     licence(written.get("license"), f"{path}: the licence")
-    return DatasetCardData(**{**written, "language": "en", "size_categories": _size(report)})
+    try:
+        return DatasetCardData(**{**written, **own})
+    except TypeError as error:  # a key that is no text, or one that no argument can have
+        raise CardError(f"{path} has no valid metadata ({error}); build the data set again") from None
 
 
 def _check_configs(configs: Any, folder: Path) -> None:

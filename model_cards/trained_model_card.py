@@ -15,6 +15,7 @@ from huggingface_hub import ModelCard
 from huggingface_hub import ModelCardData
 
 from r_avst.dataset_builder.dataset_folder import REPORT
+from r_avst.dataset_builder.hub_names import HUB_NAME
 from r_avst.metrics.avst_metrics.answers import TASKS
 from r_avst.metrics.avst_metrics.answers import Task
 from r_avst.metrics.avst_metrics.scores import TABLE_SCORES
@@ -49,7 +50,6 @@ FIGURES: Final[Mapping[str, str]] = {
 }
 """What `r-avst-score` tells of a score, and in which form it stands on the card."""
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
-_REPO_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,7 @@ def _base_model(kind: ModelKind, facts: ModelFacts) -> str:
 
 
 def _repo_id(text: str, what: str) -> str:
-    if not _REPO_ID.fullmatch(text):
+    if not HUB_NAME.fullmatch(text):
         raise CardError(f"{what} {text!r} has no name of the Hub; give user/name")
     return text
 

@@ -23,6 +23,7 @@ from PIL import Image
 from r_avst.dataset_builder.built_dataset import BuiltDataset
 from r_avst.dataset_builder.built_dataset import BuiltQuestion
 from r_avst.dataset_builder.built_dataset import BuiltVideo
+from r_avst.dataset_builder.dataset_statistics import Audibility
 from r_avst.dataset_builder.dataset_statistics import Category
 from r_avst.dataset_builder.dataset_statistics import Statistics
 from r_avst.dataset_builder.dataset_statistics import statistics_of
@@ -220,6 +221,15 @@ def test_the_texts_of_all_classes_and_groups_are_there(released: Statistics) -> 
         drawn(figure)
     shown = [text for text, _ in texts(figure)]
     assert set(shown) >= {own.label for own in released.categories} | set(GROUPS)
+
+
+def test_audibility_is_that_of_the_objects_of_which_it_is_known() -> None:
+    statistics = replace(small(), audibility=Audibility(audible=3, silent=1, unknown=4))
+    with style.context(["default", STYLE]):
+        heard: Any = FIGURES["figure_6"](statistics).axes[1]
+    assert [text.get_text() for text in heard.texts][:2] == ["75.00%", "25.00%"]
+    assert [bar.get_height() for bar in heard.patches][:2] == [75.0, 25.0]
+    assert "4 known" in heard.get_title(loc="left")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,34 @@ def test_without_the_packages_that_draw_the_tables_and_the_json_are_there(
     assert "pip install 'r-avst[stats]'" in printed.err
     assert rows(printed.out)["total (here)"] == ["3", "2", "1", "6"]
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["statistics.json"]
+
+
+def test_without_the_packages_that_draw_only_the_figures_of_an_earlier_run_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, figures = write_counted(tmp_path), tmp_path / "figures"
+    assert stats.main([str(folder), "--out", str(figures)]) == 0
+    (figures / "mine.png").write_bytes(b"mine")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert stats.main([str(folder), "--out", str(figures)]) == 2
+    assert {path.name for path in figures.iterdir()} == {"statistics.json", "mine.png"}
+    assert json.loads((figures / "statistics.json").read_text(encoding="utf-8"))["drawn"] == {}
+
+
+def test_the_json_tells_the_checksums_of_its_figures(tmp_path: Path) -> None:
+    assert stats.main([str(write_counted(tmp_path)), "--out", str(tmp_path / "figures")]) == 0
+    drawn = json.loads((tmp_path / "figures" / "statistics.json").read_text(encoding="utf-8"))["drawn"]
+    assert drawn == {
+        name: sha256((tmp_path / "figures" / name).read_bytes()).hexdigest() for name in FILES - {"statistics.json"}
+    }
+
+
+def test_a_data_set_is_counted_from_inside_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(write_counted(tmp_path))
+    assert stats.main([".", "--out", str(tmp_path / "figures")]) == 0
+    assert rows(capsys.readouterr().out)["total (here)"] == ["3", "2", "1", "6"]
 
 
 def test_the_verb_loads_what_draws_only_to_draw() -> None:

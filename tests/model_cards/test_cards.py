@@ -127,6 +127,14 @@ def test_a_command_line_without_what_is_needed_is_refused(
     assert said in capsys.readouterr().err
 
 
+def test_the_help_on_a_model_shows_how_its_card_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["model", "--help"])
+    example = capsys.readouterr().out.partition("example:")[2]
+    assert "r-avst-cards model --kind avst-zero" in example
+    assert "--out model_card.md" in example
+
+
 def test_without_jinja_it_says_what_to_install(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WITHOUT_JINJA, "metric", "--out", str(tmp_path / "README.md")]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from card_files import read
 from card_files import written
 from card_numbers import REPORT_TABLE
 from card_numbers import STATISTICS_TABLE
+from card_numbers import body
 from card_numbers import cells
 from card_numbers import rest
 from card_numbers import unexplained
@@ -23,6 +25,7 @@ from huggingface_hub import DatasetCard
 from r_avst.dataset_builder.oddities import CHECKS
 from r_avst.model_cards.dataset_card import dataset_card
 from r_avst.model_cards.measured import CardError
+from r_avst.model_cards.statistics_section import COUNTED_BY_BOTH
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -86,7 +89,11 @@ def other(copy: Path, statistics: Path, tmp_path: Path) -> tuple[Path, Path]:
     """A data set and its statistics with other numbers throughout, no two of them alike."""
     report = with_other_numbers(read(copy / "build_report.json"))
     found = with_other_numbers(read(statistics))
-    found["table_5"]["total"]["total"]["here"] = report["counts"]["questions"]
+    for count, (*place, key) in COUNTED_BY_BOTH.items():
+        inner = found
+        for part in place:
+            inner = inner[part]
+        inner[key] = report["counts"][count]
     written(copy / "build_report.json", report)
     return copy, written(tmp_path / "statistics.json", found)
 
@@ -150,9 +157,24 @@ def test_only_figures_that_were_drawn_are_shown(dataset: Path, statistics: Path,
     own = Path(shutil.copy(statistics, tmp_path))
     assert "![" not in dataset_card(dataset, own)
     for name in ("figure_6.png", "figure_3_words.png", "other.png", "figure_3_words.svg"):
-        (tmp_path / name).write_bytes(b"")
+        (tmp_path / name).write_bytes(name.encode())
+    drawn = {
+        name: sha256(name.encode()).hexdigest() for name in ("figure_6.png", "figure_3_words.png", "figure_3_videos.png")
+    }
+    changed(tmp_path, lambda found: found.update(drawn=drawn), own.name)
     shown = re.findall(r"!\[.*?\]\((.*?)\)", dataset_card(dataset, own))
     assert shown == ["figures/figure_3_words.png", "figures/figure_6.png"]
+
+
+@pytest.mark.parametrize("drawn", [{}, {"figure_6.png": sha256(b"another").hexdigest()}, {"figure_6.png": 1}, []])
+def test_a_figure_that_was_not_drawn_with_the_statistics_is_refused(
+    drawn: Any, dataset: Path, statistics: Path, tmp_path: Path
+) -> None:
+    own = Path(shutil.copy(statistics, tmp_path))
+    changed(tmp_path, lambda found: found.update(drawn=drawn), own.name)
+    (tmp_path / "figure_6.png").write_bytes(b"old")
+    with pytest.raises(CardError, match=r"figure_6\.png was not drawn with .*statistics\.json; run r-avst-stats"):
+        dataset_card(dataset, own)
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
@@ -171,6 +193,22 @@ def test_only_figures_that_were_drawn_are_shown(dataset: Path, statistics: Path,
 )
 def test_limits_licence_removal_and_citation_are_on_the_card(dataset: Path, said: str) -> None:
     assert dataset_card(dataset).count(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "title"),
+    [
+        ("release", "R-AVST"),
+        ("synthetic", "R-AVST synthetic world"),
+        ("folder", "Questions in the form of R-AVST on own videos"),
+        ("unav100", "Questions in the form of R-AVST on videos of UnAV-100"),
+    ],
+)
+def test_the_title_is_that_of_the_source(copy: Path, kind: str, title: str) -> None:
+    changed(copy, lambda report: report["source"].update(kind=kind))
+    card = dataset_card(copy)
+    assert metadata(card)["pretty_name"] == title
+    assert [line for line in body(card).splitlines() if line.startswith("# ")] == [f"# {title}"]
 
 
 @pytest.mark.parametrize(
@@ -235,6 +273,8 @@ def spoiled(change: Change) -> Callable[[str], str]:
         (lambda _: "# No metadata", "its configs are not those of r-avst-build"),
         (lambda _: "---\n- 1\n---\n", "has no valid metadata"),
         (lambda _: "---\na: [\n---\n", "has no valid metadata"),
+        (lambda text: text.replace("---\n", "---\n1: one\n", 1), "has no valid metadata"),
+        (lambda text: text.replace("---\n", "---\nself: one\n", 1), "has no valid metadata"),
         (spoiled(lambda own: own.update(configs=3)), "its configs are not those of r-avst-build"),
         (spoiled(lambda own: own["configs"][0].pop("data_files")), "its configs are not those of r-avst-build"),
         (spoiled(lambda own: own["configs"][0].update(config_name="<b>")), "unknown configs or splits"),
@@ -257,10 +297,24 @@ def test_a_card_that_the_builder_did_not_write_is_named(copy: Path, spoil: Calla
         dataset_card(copy)
 
 
-def test_the_statistics_of_another_data_set_are_refused(dataset: Path, statistics: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda own: own["table_1"]["videos"].update(here=2), "2 videos, .* 1"),
+        (lambda own: own["figure_3"].update(events=2), "2 events, .* 1"),
+        (lambda own: own["figure_6"]["objects"].update(here=2), "2 objects, .* 1"),
+        (lambda own: own["table_5"]["total"]["total"].update(here=1638), "1638 questions, .* 3"),
+        (lambda own: own["table_5"]["total"]["temporal"].update(here=0), "0 temporal, .* 1"),
+        (lambda own: own["table_5"]["total"]["spatial"].update(here="1"), "no spatial, .* 1"),
+        (lambda own: own["table_5"]["total"]["spatio_temporal"].pop("here"), "no spatio_temporal, .* 1"),
+    ],
+)
+def test_the_statistics_of_another_data_set_are_refused(
+    change: Change, said: str, dataset: Path, statistics: Path, tmp_path: Path
+) -> None:
     own = Path(shutil.copy(statistics, tmp_path))
-    changed(tmp_path, lambda found: found["table_5"]["total"]["total"].update(here=1638), own.name)
-    with pytest.raises(CardError, match=r"statistics\.json counts 1638 questions, .*build_report\.json 3: .*r-avst-stats"):
+    changed(tmp_path, change, own.name)
+    with pytest.raises(CardError, match=rf"statistics\.json counts {said}: .*run r-avst-stats on this one"):
         dataset_card(dataset, own)
 
 
