@@ -10,6 +10,7 @@ from ..dataset_builder.video import VIDEO_SUFFIXES
 
 CARD = "README.md"
 ANY_DEPTH = "**"
+NOT_LOOKED_INTO = ("__pycache__", "build", "node_modules", "tests", "venv")
 
 
 class PublishError(ValueError):
@@ -25,11 +26,13 @@ class ArtefactKind:
         repo_type: of the Hub: ``dataset``, ``model`` or ``space``.
         patterns: the files that may go out, by their path in the repository; ``**/`` stands for any folders. On the Hub they
             say which files are ours: others are never deleted there.
+        optional: folders, ending in "/", that a publication may do without: then those on the Hub stay as they are.
     """
 
     name: str
     repo_type: str
     patterns: tuple[str, ...]
+    optional: tuple[str, ...] = ()
 
     def owns(self, path: str) -> bool:
         """Whether a file of this path is published with this kind."""
@@ -40,6 +43,7 @@ DATASET = ArtefactKind(
     "dataset",
     "dataset",
     (CARD, "build_report.json", "*/r-avst-*.parquet", *(f"figures/*.{end}" for end in ("json", "png", "svg"))),
+    optional=("figures/",),
 )
 VIDEOS = ArtefactKind("videos", "dataset", (CARD, "*/metadata.parquet", *(f"*/*{end}" for end in VIDEO_SUFFIXES)))
 METRIC = ArtefactKind("metric", "space", (CARD, "requirements.txt", "*.py"))
@@ -55,6 +59,7 @@ SPACE = ArtefactKind(
     ),
 )
 # What from_pretrained reads: not the state of optimizer and trainer, and no pickles, which run code where they are loaded.
+# But one: the full Qwen2.5-Omni does not load without its spk_dict.pt, and reads no more than tensors from it.
 MODEL = ArtefactKind(
     "model",
     "model",
@@ -78,6 +83,7 @@ MODEL = ArtefactKind(
         "merges.txt",
         "chat_template.jinja",
         "chat_template.json",
+        "spk_dict.pt",
     ),
 )
 
@@ -98,6 +104,12 @@ class Artefact:
     kind: ArtefactKind
     files: tuple[LocalFile, ...]
     left_out: dict[str, str]
+
+    def replaces(self, path: str) -> bool:
+        """Whether a file of this path on the Hub is ours, and goes if it is not among the files."""
+        given = {folder for folder in self.kind.optional if any(file.path.startswith(folder) for file in self.files)}
+        left_alone = tuple(folder for folder in self.kind.optional if folder not in given)
+        return self.kind.owns(path) and not path.startswith(left_alone)
 
     def source(self, path: str) -> Path | None:
         """Where the file of this path lies, None if there is none."""
@@ -155,13 +167,13 @@ def _inside(target: str, folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _is_private_name(name: str) -> bool:
-    return name.startswith(".") or name == "__pycache__"
+    return name.startswith(".") or name in NOT_LOOKED_INTO
 
 
 def _reason_against(kind: ArtefactKind, path: str, source: Path) -> str | None:
     """Why a file does not go out, None if it does."""
     if _is_private_name(source.name):
-        return "hidden files and caches are not published"
+        return "hidden files, caches, tests and what was built or installed are not published"
     if source.is_symlink():
         raise PublishError(
             f"{source} is a symbolic link; what it points to may be private. Put a copy in its place (cp -rL copies a "

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 
 from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError
@@ -13,7 +14,8 @@ from ..dataset_builder.hub_client import CONNECTION_ERROR
 from .artefacts import PublishError
 
 NO_TOKEN = "there is no token for the Hub: run hf auth login, or set HF_TOKEN to one that writes (hf.co/settings/tokens)"
-UNTOUCHED = "Readers of the Hub still find a whole version there; the same command goes on where it stopped"
+# True whether a version was there before or not, and before and after the commit.
+NO_HALF = "Readers of the Hub never find half a version; the same command goes on where it stopped"
 _ANSWERS = {
     401: "the Hub does not know this token (401). It may have expired: run hf auth login, or set HF_TOKEN anew",
     402: "the Hub asks for a plan or a payment method for this (402); see its message",
@@ -25,7 +27,7 @@ _ANSWERS = {
     409: "the Hub reports a conflict (409): someone else is changing {repo_id}; run the same command again",
     412: "someone else has changed {repo_id} meanwhile (412). Nothing was overwritten; run the same command again",
     413: "the Hub finds this too large (413); see its message",
-    429: "the Hub is asked too much (429). Wait some minutes. " + UNTOUCHED,
+    429: "the Hub is asked too much (429). Wait some minutes. " + NO_HALF,
 }
 
 
@@ -44,7 +46,7 @@ def explained(repo_id: str) -> Iterator[None]:
         yield
     except PublishError:
         raise
-    except (CONNECTION_ERROR, OSError, RuntimeError, HFValidationError) as error:
+    except (CONNECTION_ERROR, OSError, RuntimeError, HFValidationError, JSONDecodeError, UnicodeEncodeError) as error:
         raise HubError(f"{repo_id}: {_explanation(error, repo_id)}") from error
 
 
@@ -57,8 +59,12 @@ def _explanation(error: BaseException, repo_id: str) -> str:
         return NO_TOKEN
     if isinstance(error, OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set; publishing needs the Hub: unset it"
+    if isinstance(error, JSONDecodeError):
+        return f"{constants.ENDPOINT} does not answer as the Hub does ({error}). Is HF_ENDPOINT right? Is a proxy between?"
+    if isinstance(error, UnicodeEncodeError):
+        return f"a text cannot be sent ({error.reason}); does HF_TOKEN have a letter that no token has? Copy it anew"
     if any(isinstance(own, CONNECTION_ERROR | ConnectionError) for own in (error, error.__cause__)):
-        return f"the Hub at {constants.ENDPOINT} cannot be reached ({error}). Is the network up? {UNTOUCHED}"
+        return f"the Hub at {constants.ENDPOINT} cannot be reached ({error}). Is the network up? {NO_HALF}"
     return f"{error}"
 
 
@@ -66,7 +72,7 @@ def _of_answer(error: HfHubHTTPError, repo_id: str) -> str:
     status = error.response.status_code
     told = f" The Hub says: {error.server_message}" if error.server_message else ""
     if status >= 500:
-        return f"the Hub has a fault of its own ({status}). Try later. {UNTOUCHED}.{told}"
+        return f"the Hub has a fault of its own ({status}). Try later. {NO_HALF}.{told}"
     if status not in _ANSWERS:
         return f"the Hub refuses this ({status}): {error}"
     return _ANSWERS[status].format(repo_id=repo_id, namespace=repo_id.split("/")[0]) + "." + told

@@ -2,7 +2,7 @@
 
 # Absolute imports, so that the file also runs by its path.
 import argparse
-import re
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from huggingface_hub import RepoCard
 
+from r_avst.dataset_builder.hub_names import HUB_NAME
 from r_avst.metrics import avst_metrics
 from r_avst.model_cards.artefact_checks import check_artefact
 from r_avst.model_cards.artefacts import CARD
@@ -27,13 +28,13 @@ from r_avst.model_cards.artefacts import ArtefactKind
 from r_avst.model_cards.artefacts import PublishError
 from r_avst.model_cards.artefacts import collect
 from r_avst.model_cards.artefacts import stage
+from r_avst.model_cards.hub_errors import NO_HALF
 from r_avst.model_cards.hub_errors import HubError
 from r_avst.model_cards.measured import CardError
 from r_avst.model_cards.publishing import Plan
 from r_avst.model_cards.publishing import Published
 from r_avst.model_cards.publishing import Target
 from r_avst.model_cards.publishing import check_target
-from r_avst.model_cards.publishing import plan_changes
 from r_avst.model_cards.publishing import preview
 from r_avst.model_cards.publishing import publish
 from r_avst.model_cards.read_back import differences
@@ -64,7 +65,6 @@ FOLDERS = {
     MODEL: "folder of save_pretrained: a checkpoint or an adapter",
 }
 DEFAULT_FOLDERS = {DATASET: Path("r-avst"), METRIC: Path(str(avst_metrics.__file__)).parent}
-_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CardError, OSError, PublishError) as error:
         print(f"r-avst-publish: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"r-avst-publish: stopped; {NO_HALF}", file=sys.stderr)
+        return 128 + signal.SIGINT
     return 0
 
 
@@ -100,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     for kind in FOLDERS:
         _add_common(kinds.add_parser(kind.name, help=f"publish a {kind.name}"), kind)
     dataset = kinds.choices[DATASET.name]
-    dataset.add_argument("--figures", type=Path, metavar="DIR", help="of r-avst-stats; they go to figures/")
+    dataset.add_argument(
+        "--figures", type=Path, metavar="DIR", help="of r-avst-stats; they go to figures/ (default: those on the Hub stay)"
+    )
     dataset.add_argument(
         "--with-videos",
         type=Path,
@@ -115,7 +120,12 @@ def _add_common(parser: argparse.ArgumentParser, kind: ArtefactKind) -> None:
     parser.set_defaults(kind=kind, figures=None, with_videos=None)
     parser.add_argument("--repo-id", required=True, type=_repo_id, metavar="USER/NAME")
     parser.add_argument("--folder", type=Path, default=default, required=default is None, metavar="DIR", help=FOLDERS[kind])
-    parser.add_argument("--card", type=Path, metavar="FILE", help=f"of r-avst-cards (default: the folder's {CARD})")
+    parser.add_argument(
+        "--card",
+        type=Path,
+        metavar="FILE",
+        help=f"of r-avst-cards (default: the folder's {CARD}); it replaces the page on the Hub",
+    )
     parser.add_argument("--private", action="store_true", help="make a new repository private")
     parser.add_argument("--dry-run", action="store_true", help="list every file and its size, and what would change")
     parser.add_argument(
@@ -128,7 +138,7 @@ def _add_common(parser: argparse.ArgumentParser, kind: ArtefactKind) -> None:
 
 
 def _repo_id(text: str) -> str:
-    if not _REPO_ID.fullmatch(text):
+    if not HUB_NAME.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form user/name")
     return text
 
@@ -186,8 +196,9 @@ def _show(publication: Publication) -> None:
     try:
         remote, plan = preview(publication.artefact, publication.target)
     except HubError as error:
-        remote, plan = None, plan_changes(publication.artefact, None)
         print(f"not compared with the Hub: {error}", file=sys.stderr)
+        _show_not_compared(publication)
+        return
     state = "is there" if remote else "would be made"
     target = publication.target
     print(f"{target.repo_id} ({target.repo_type}, {state}):")
@@ -197,7 +208,18 @@ def _show(publication: Publication) -> None:
     for path in plan.deleted:
         print(f"  {'delete':<7} {'':>15}  {path}")
     _tell_left_out(publication.artefact)
+    _tell_card(publication.artefact, plan)
     print(f"  dry run: nothing was sent; {_described(plan)}")
+
+
+def _show_not_compared(publication: Publication) -> None:
+    artefact, target = publication.artefact, publication.target
+    print(f"{target.repo_id} ({target.repo_type}, not known whether it is there):")
+    for file in artefact.files:
+        print(f"  {'publish':<7} {file.size:>15,}  {file.path}")
+    _tell_left_out(artefact)
+    total = sum(file.size for file in artefact.files)
+    print(f"  dry run: nothing was sent; {len(artefact.files)} files ({total:,} bytes); what would change is not known")
 
 
 def _publish_and_load(publication: Publication) -> None:
@@ -218,6 +240,7 @@ def _publish(publication: Publication) -> Published:
     published = publish(publication.artefact, target)
     print(f"{target.repo_id} ({target.repo_type}): commit {published.commit}; {_described(published.plan)}")
     print(f"  the checksums of all {len(publication.artefact.files)} files on the Hub are those of the files here")
+    _tell_card(publication.artefact, published.plan)
     return published
 
 
@@ -227,6 +250,11 @@ _CHECKS: dict[str, Callable[[Publication], object]] = {"load": _publish_and_load
 def _tell_left_out(artefact: Artefact) -> None:
     for path, reason in artefact.left_out.items():
         print(f"  left out: {path} ({reason})")
+
+
+def _tell_card(artefact: Artefact, plan: Plan) -> None:
+    if CARD in plan.replaced:
+        print(f"  the page on the Hub is replaced by {artefact.source(CARD)}; --card FILE publishes another")
 
 
 def _described(plan: Plan) -> str:

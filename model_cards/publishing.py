@@ -44,11 +44,19 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a commit would change. ``deleted``: paths of ours that are no longer here."""
+    """What a commit would change.
+
+    Attributes:
+        uploaded: what is new or changed.
+        unchanged: what stays as it is.
+        deleted: paths of ours that are no longer here.
+        replaced: paths of those uploaded that stand on the Hub with another content.
+    """
 
     uploaded: tuple[LocalFile, ...]
     unchanged: tuple[LocalFile, ...]
     deleted: tuple[str, ...]
+    replaced: tuple[str, ...]
 
     @property
     def is_empty(self) -> bool:
@@ -124,7 +132,8 @@ def plan_changes(artefact: Artefact, remote: Remote | None) -> Plan:
     return Plan(
         tuple(file for file in artefact.files if file.path not in same),
         tuple(file for file in artefact.files if file.path in same),
-        tuple(sorted(path for path in there if path not in ours and artefact.kind.owns(path))),
+        tuple(sorted(path for path in there if path not in ours and artefact.replaces(path))),
+        tuple(file.path for file in artefact.files if file.path in there and file.path not in same),
     )
 
 

@@ -154,7 +154,7 @@ def summarise_model(source: str, revision: str | None) -> Summary:
         ) from None
     config = transformers.AutoConfig.from_pretrained(source, revision=revision)
     loader = getattr(transformers, (config.architectures or ["AutoModel"])[0], transformers.AutoModel)
-    weights = loader.from_pretrained(source, revision=revision, dtype="auto").state_dict()
+    weights = _whole(source, loader, revision).state_dict()
     checksum = _checksum(
         part
         for name, tensor in sorted(weights.items())
@@ -162,6 +162,29 @@ def summarise_model(source: str, revision: str | None) -> Summary:
     )
     parameters = sum(tensor.numel() for tensor in weights.values())
     return {"weights": {"class": loader.__name__, "parameters": parameters, "sha256": checksum}}
+
+
+def _whole(source: str, loader: Any, revision: str | None) -> Any:
+    """The model; weights that no file has would be made up, each time others.
+
+    Raises:
+        PublishError: weights are missing, or of another shape.
+    """
+    import transformers
+
+    # The full Qwen2.5-Omni overrides from_pretrained with one that cannot return the report.
+    inherits = isinstance(loader, type) and issubclass(loader, transformers.PreTrainedModel)
+    inherited = vars(transformers.PreTrainedModel)["from_pretrained"].__get__(None, loader)
+    load = inherited if inherits else loader.from_pretrained
+    model, report = load(
+        source, revision=revision or "main", dtype="auto", ignore_mismatched_sizes=True, output_loading_info=True
+    )
+    mismatched = {key[0] for key in report["mismatched_keys"]}
+    for found, said in ((report["missing_keys"], "missing"), (mismatched, "of another shape than config.json says")):
+        if found:
+            names = ", ".join(sorted(found)[:3])
+            raise PublishError(f"{len(found)} weights are {said}: {names}; copy the whole checkpoint again")
+    return model
 
 
 def _summarise_adapter(folder: Path) -> Summary:

@@ -54,7 +54,7 @@ def read_licences(folder: Path) -> dict[str, Licence]:
             f"{path}: there is no such file. Videos go out only if you say that they may: write one line a video, "
             f"below the line {','.join(COLUMNS)}"
         )
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         reader = csv.DictReader(file)
         if tuple(reader.fieldnames or ()) != COLUMNS:
             raise PublishError(f"{path}: its first line is {reader.fieldnames}; it should be {','.join(COLUMNS)}")
@@ -109,13 +109,15 @@ def shared_videos(folder: Path, dataset: Path) -> tuple[list[SharedVideo], dict[
     licences, splits = read_licences(folder), splits_of(dataset)
     shared: list[SharedVideo] = []
     left_out: dict[str, str] = {}
-    for video_id, file in find_videos(folder).items():
+    found = find_videos(folder)
+    for video_id, file in found.items():
         if video_id not in licences:
             left_out[file.name] = f"{LICENCES} does not say that it may be shared"
         elif video_id not in splits:
             left_out[file.name] = "no video of the data set"
         else:
             shared.append(SharedVideo(splits[video_id], video_id, file, licences[video_id]))
+    left_out |= dict.fromkeys(licences.keys() - found.keys(), f"{LICENCES} names it, and there is no video of this id")
     if not shared:
         raise PublishError(f"{folder}: no video in it is both in the data set and in {LICENCES}; nothing to share")
     return sorted(shared, key=lambda video: (video.split, video.video_id)), left_out

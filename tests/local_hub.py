@@ -140,6 +140,7 @@ class Hub:
         self.requests: list[str] = []
         self.stored: list[str] = []  # large objects, in the order in which they came whole
         self.faults: list[Fault] = []
+        self.altered: dict[str, bytes] = {}  # by path, what readers get instead of the content
         self.hold: int | None = None
         self.reached = threading.Event()
         self.released = threading.Event()
@@ -385,6 +386,8 @@ def _file_answer(hub: Hub, repo: Repo, revision: str, path: str) -> Response:
     if file is None:
         error = HubError(404, "Entry not found", "EntryNotFound")
         return JSONResponse({"error": str(error)}, 404, error.headers | {"X-Repo-Commit": commit.sha})
+    if path in hub.altered:
+        file = hub.put(hub.altered[path])
     etag = f'"{file.object_name}"'
     headers = {"ETag": etag, "X-Linked-ETag": etag, "X-Linked-Size": str(file.size), "X-Repo-Commit": commit.sha}
     return FileResponse(hub.objects / file.object_name, headers=headers, media_type="application/octet-stream")

@@ -28,6 +28,12 @@ configs:
 DATA = {"README.md": DATA_CARD, "a/r-avst-test-1.parquet": "", "b/r-avst-test-2.parquet": ""}
 SPACE_CARD = "---\ntitle: Demo\nsdk: gradio\n---\n"
 INDEX = json.dumps({"weight_map": {"x": "model-1.safetensors", "y": "model-2.safetensors"}})
+ADAPTER_CARD = "---\nbase_model: user/base\n---\n"
+ADAPTER = {
+    "README.md": ADAPTER_CARD,
+    "adapter_config.json": '{"base_model_name_or_path": "user/base"}',
+    "adapter_model.safetensors": "",
+}
 CHECKPOINT = {"README.md": "---\nlicense: mit\n---\n", "config.json": "{}", "model-1.safetensors": ""}
 
 
@@ -46,7 +52,10 @@ def checked(folder: Path, kind: ArtefactKind, files: Mapping[str, str], repo_id:
         (SPACE, {"README.md": SPACE_CARD.replace("title", "app_file: demo.py\ntitle"), "demo.py": ""}, "user/demo"),
         (MODEL, CHECKPOINT, "user/model"),
         (MODEL, CHECKPOINT | {"model.safetensors.index.json": INDEX, "model-2.safetensors": ""}, "user/model"),
-        (MODEL, {"README.md": SPACE_CARD, "adapter_config.json": "{}", "adapter_model.safetensors": ""}, "user/adapter"),
+        (MODEL, ADAPTER, "user/adapter"),
+        (MODEL, ADAPTER | {"README.md": "---\nbase_model: [user/base]\n---\n"}, "user/adapter"),
+        (MODEL, CHECKPOINT | {"config.json": '{"_name_or_path": "user/base"}'}, "user/model"),
+        (DATASET, DATA | {"README.md": DATA_CARD + "![a](figures/a.svg)", "figures/a.svg": ""}, "user/r-avst"),
     ],
 )
 def test_a_whole_artefact_passes(tmp_path: Path, kind: ArtefactKind, files: dict[str, str], repo_id: str) -> None:
@@ -75,8 +84,51 @@ def test_a_whole_artefact_passes(tmp_path: Path, kind: ArtefactKind, files: dict
         (MODEL, {"README.md": SPACE_CARD, "config.json": "", "pytorch_model.bin": ""}, r"no \*.safetensors"),
         (MODEL, CHECKPOINT | {"model.safetensors.index.json": INDEX}, "names model-2.safetensors, which the folder lacks"),
         (MODEL, CHECKPOINT | {"model.safetensors.index.json": "[]"}, "index.json: it is no index of shards"),
+        (MODEL, CHECKPOINT | {"model.safetensors.index.json": '{"weight_map": {"a": 3}}'}, "it is no index of shards"),
+        (MODEL, CHECKPOINT | {"config.json": "[]"}, "config.json: it is no JSON mapping"),
+        (MODEL, CHECKPOINT | {"config.json": "{"}, "config.json: it is no JSON"),
+        (MODEL, CHECKPOINT | {"config.json": '{"_name_or_path": "/home/me/model"}'}, "'/home/me/model', a path of this"),
+        (MODEL, CHECKPOINT | {"config.json": '{"text": {"_name_or_path": "a/b/c"}}'}, "'a/b/c', a path of this machine"),
+        (MODEL, CHECKPOINT | {"tokenizer_config.json": '{"name_or_path": "../tiny"}'}, r"tokenizer_config.json: name_or"),
+        (MODEL, ADAPTER | {"adapter_config.json": "{}"}, "base_model_name_or_path is None, which is no name of the Hub"),
+        (
+            MODEL,
+            ADAPTER | {"adapter_config.json": '{"base_model_name_or_path": "/models/base"}'},
+            "base_model_name_or_path is '/models/base', which is no name of the Hub",
+        ),
+        (MODEL, ADAPTER | {"README.md": SPACE_CARD}, "base model is user/base, and base_model of the card is None"),
+        (
+            MODEL,
+            ADAPTER | {"README.md": "---\nbase_model: user/other\n---\n"},
+            "base model is user/base, and base_model of the card is 'user/other'",
+        ),
+        (
+            DATASET,
+            DATA | {"README.md": DATA_CARD + "![a](figures/a.svg)"},
+            "README.md shows figures/a.svg, which would not go out; give --figures",
+        ),
     ],
 )
 def test_what_would_not_load_is_named(tmp_path: Path, kind: ArtefactKind, files: dict[str, str], said: str) -> None:
     with pytest.raises(PublishError, match=said):
         checked(tmp_path, kind, files)
+
+
+@pytest.mark.parametrize(
+    "configs",
+    [
+        "5",
+        "[5]",
+        "[{data_files: a/*.parquet}]",
+        "[{data_files: {test: a.parquet}}]",
+        "[{data_files: [a.parquet]}]",
+        "[{data_files: [{split: test}]}]",
+        "[{data_files: [{path: [3]}]}]",
+        "[{data_files: [{path: {a: b}}]}]",
+        "[{}]",
+    ],
+)
+def test_configs_of_another_form_are_named(tmp_path: Path, configs: str) -> None:
+    files = DATA | {"README.md": f"---\nconfigs: {configs}\n---\n"}
+    with pytest.raises(PublishError, match=r"README\.md: the data_files of a config are a list of split and path"):
+        checked(tmp_path, DATASET, files)

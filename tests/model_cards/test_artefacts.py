@@ -37,7 +37,7 @@ def write(folder: Path, *paths: str) -> Path:
             ],
         ),
         (VIDEOS, ["README.md", "test/metadata.parquet", "train/a.mp4"], ["a.mp4", "test/licences.csv", "test/.a.mp4.part"]),
-        (METRIC, ["README.md", "app.py", "requirements.txt"], ["tests/test_a.py", "scores.json", "word2vec.bin"]),
+        (METRIC, ["README.md", "app.py", "requirements.txt"], ["scores.json", "word2vec.bin"]),
         (
             SPACE,
             ["README.md", "a/b/app.py", "style.css", "examples/a.json"],
@@ -51,6 +51,7 @@ def write(folder: Path, *paths: str) -> Path:
                 "model-00001-of-00002.safetensors",
                 "model.safetensors.index.json",
                 "tokenizer.json",
+                "spk_dict.pt",
             ],
             [
                 "optimizer.pt",
@@ -71,13 +72,16 @@ def test_only_what_belongs_to_a_kind_goes_out(
     assert sorted(artefact.left_out) == sorted(not_ours)
 
 
-@pytest.mark.parametrize("path", [".env", ".git/config", "__pycache__/a.py", "sub/.cache/a.py", ".hidden.py"])
+FOLDERS = ["venv/lib/a.py", "node_modules/a.js", "build/lib/a.py", "tests/test_a.py", "sub/tests/a.py"]
+
+
+@pytest.mark.parametrize("path", [".env", ".git/config", "__pycache__/a.py", "sub/.cache/a.py", ".hidden.py", *FOLDERS])
 def test_hidden_files_and_caches_are_left_out_and_named_once(tmp_path: Path, path: str) -> None:
     artefact = collect(SPACE, {"": write(tmp_path, "app.py", path)})
     assert [file.path for file in artefact.files] == ["app.py"]
     ((left, reason),) = artefact.left_out.items()
     assert path.startswith(left)
-    assert reason == "hidden files and caches are not published"
+    assert reason == "hidden files, caches, tests and what was built or installed are not published"
 
 
 @pytest.mark.parametrize("to_folder", [True, False])

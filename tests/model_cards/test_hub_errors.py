@@ -1,3 +1,5 @@
+import json
+
 import httpx2
 import pytest
 from huggingface_hub.errors import HfHubHTTPError
@@ -24,10 +26,12 @@ def answer(status: int, message: str = "as it is") -> HfHubHTTPError:
         (answer(409), "someone else is changing user/name"),
         (answer(412), "someone else has changed user/name meanwhile (412). Nothing was overwritten"),
         (answer(418, "a {brace}"), "the Hub refuses this (418): a {brace}"),
-        (answer(429), "Wait some minutes. Readers of the Hub still find a whole version there"),
+        (answer(429), "Wait some minutes. Readers of the Hub never find half a version"),
         (answer(503), "the Hub has a fault of its own (503). Try later."),
         (LocalTokenNotFoundError("none"), "there is no token for the Hub: run hf auth login"),
         (OfflineModeIsEnabled("off"), "HF_HUB_OFFLINE is set; publishing needs the Hub: unset it"),
+        (json.JSONDecodeError("Expecting value", "<html>", 0), "does not answer as the Hub does (Expecting value"),
+        (UnicodeEncodeError("ascii", "hf_\u00e9", 3, 4, "not in range"), "does HF_TOKEN have a letter that no token has?"),
         (httpx2.ConnectError("refused"), "cannot be reached (refused). Is the network up?"),
         (httpx2.ReadTimeout("too slow"), "cannot be reached (too slow)"),
         (PermissionError(13, "Permission denied", "a.bin"), "Permission denied: 'a.bin'"),

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -200,6 +201,24 @@ def test_a_published_space_has_the_files_of_its_folder(hub: Hub, tmp_path: Path)
     assert "loaded back app.py: bytes 14" in done.stdout
 
 
+def test_what_loads_otherwise_from_the_hub_is_reported(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "space").mkdir()
+    (tmp_path / "space" / "README.md").write_text("---\ntitle: Demo\nsdk: gradio\nlicense: mit\n---\n")
+    (tmp_path / "space" / "app.py").write_text("import gradio\n")
+    hub.altered["app.py"] = b"import others\n"
+    done = publish(hub, tmp_path, "space", "--repo-id", "user/demo", "--folder", "space")
+    assert done.returncode == 2
+    assert "user/demo: what loads from the Hub is not what is here: app.py: here {'bytes': 14" in done.stderr
+
+
+def test_a_page_that_is_replaced_is_told(hub: Hub, tmp_path: Path, checkpoint: Path) -> None:
+    assert "the page on the Hub is replaced" not in publish_model(hub, tmp_path).stdout
+    (checkpoint / "README.md").write_text(CARD + "Another.\n")
+    for options in (["--dry-run"], []):
+        done = publish_model(hub, tmp_path, *options)
+        assert f"the page on the Hub is replaced by {checkpoint / 'README.md'}; --card FILE" in done.stdout
+
+
 def test_videos_that_may_be_shared_go_to_a_repository_of_their_own(
     hub: Hub, tmp_path: Path, tiny_release: Path, clips_folder: Path
 ) -> None:
@@ -264,17 +283,13 @@ def test_a_dry_run_lists_files_and_sizes_and_only_reads(
     done = publish_model(hub, tmp_path, "--dry-run", token=token)
     assert done.returncode == 0, done.stderr
     listed = re.findall(r"^  (upload|keep|delete) +([\d,]*) +(\S+)$", done.stdout, re.MULTILINE)
-    assert (
-        listed
-        == [
-            ("upload", "13", "b.safetensors"),
-            ("keep", "29", "README.md"),
-            ("keep", "200,000", "c.safetensors"),
-            ("keep", "2", "config.json"),
-            ("delete", "", "a.safetensors"),
-        ]
-        or [own[2] for own in listed] == []
-    )
+    assert listed == [
+        ("upload", "13", "b.safetensors"),
+        ("keep", "29", "README.md"),
+        ("keep", "200,000", "c.safetensors"),
+        ("keep", "2", "config.json"),
+        ("delete", "", "a.safetensors"),
+    ]
     assert {line.split()[0] for line in hub.requests} == {"GET"}
     assert len(hub.repos[Kind.MODELS, MODEL].commits) == 2
 
@@ -283,7 +298,19 @@ def test_a_dry_run_needs_no_hub(hub: Hub, tmp_path: Path, checkpoint: Path) -> N
     own = ("model", "--repo-id", MODEL, "--folder", checkpoint, "--dry-run")
     done = publish(hub, tmp_path, *own, url=f"http://127.0.0.1:{unused_port()}")
     assert done.returncode == 0
-    assert "upload          200,000  a.safetensors" in done.stdout
+    assert_not_compared(done)
+
+
+def test_a_dry_run_with_a_wrong_token_does_not_guess(hub: Hub, tmp_path: Path, checkpoint: Path) -> None:
+    assert_not_compared(publish_model(hub, tmp_path, "--dry-run", token="hf_unknown"))
+
+
+def assert_not_compared(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 0
+    assert "publish         200,000  a.safetensors" in done.stdout
+    assert "what would change is not known" in done.stdout
+    assert "would be made" not in done.stdout
+    assert " deleted" not in done.stdout
     assert "not compared with the Hub" in done.stderr
 
 
@@ -303,6 +330,7 @@ def unused_port() -> int:
         (None, MODEL, "there is no token for the Hub: run hf auth login"),
         ("hf_unknown", MODEL, "the Hub does not know this token (401)"),
         (READ_TOKEN, MODEL, "the token of user only reads"),
+        ("hf_\u00e9", MODEL, "does HF_TOKEN have a letter that no token has?"),
         (OTHER_TOKEN, MODEL, "the token has no right to write to 'user' (403)"),
         (TOKEN, "someone/tiny", "the token has no right to write to 'someone' (403)"),
     ],
@@ -424,6 +452,22 @@ def test_a_kill_in_mid_upload_leaves_the_old_version_and_the_next_run_goes_on(
     assert len(hub.stored) == len(set(hub.stored)) == len(SHARDS)
     assert on_hub(hub, Kind.MODELS, MODEL) == in_folder(checkpoint)
     assert len(hub.repos[Kind.MODELS, MODEL].commits) == 3
+
+
+def test_a_stop_from_the_keyboard_says_how_to_go_on(hub: Hub, tmp_path: Path, checkpoint: Path) -> None:
+    hub.hold = 1
+    line = command("model", "--repo-id", MODEL, "--folder", checkpoint, "--check", "files")
+    environment = client_environment(hub.url, tmp_path / "home")
+    with subprocess.Popen(line, env=environment, stderr=subprocess.PIPE, text=True) as running:
+        assert hub.reached.wait(60)
+        os.kill(running.pid, signal.SIGINT)
+        time.sleep(0.5)  # the client waits for the files that are on their way
+        hub.hold = None
+        hub.released.set()
+        said = running.communicate(timeout=60)[1]
+    assert (running.returncode, on_hub(hub, Kind.MODELS, MODEL)) == (130, {})
+    assert "stopped; Readers of the Hub never find half a version; the same command goes on" in said
+    assert "Traceback" not in said
 
 
 def test_a_first_publication_that_is_killed_shows_no_file(hub: Hub, tmp_path: Path, checkpoint: Path) -> None:

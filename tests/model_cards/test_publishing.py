@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub.hf_api import RepoFile
 
+from r_avst.model_cards.artefacts import DATASET
 from r_avst.model_cards.artefacts import MODEL
 from r_avst.model_cards.artefacts import LocalFile
 from r_avst.model_cards.artefacts import collect
@@ -55,7 +56,18 @@ def test_a_plan_has_what_is_new_or_changed_what_stays_and_what_goes(tmp_path: Pa
     assert [file.path for file in plan.uploaded] == ["config.json", "new.safetensors"]
     assert [file.path for file in plan.unchanged] == ["README.md", "a.safetensors"]
     assert plan.deleted == ("old.safetensors",)
+    assert plan.replaced == ("config.json",)
     assert (plan.upload_bytes, plan.is_empty) == (12, False)
+
+
+@pytest.mark.parametrize(("given", "deleted"), [([], ()), (["figures/new.svg"], ("figures/old.svg",))])
+def test_figures_on_the_hub_stay_where_none_are_given(tmp_path: Path, given: list[str], deleted: tuple[str, ...]) -> None:
+    (tmp_path / "figures").mkdir()
+    for name in ("README.md", *given):
+        (tmp_path / name).write_text("hello\n")
+    there = {path: small(path) for path in ("README.md", "figures/old.svg")}
+    plan = plan_changes(collect(DATASET, {"": tmp_path}), Remote("c" * 40, False, there))
+    assert plan.deleted == deleted
 
 
 def test_a_repository_that_is_not_there_gets_everything(tmp_path: Path) -> None:

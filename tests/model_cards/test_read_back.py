@@ -82,6 +82,30 @@ def test_a_checkpoint_is_told_by_its_weights(tmp_path: Path) -> None:
     assert summarise_model(str(tmp_path), None)["weights"]["sha256"] != before["weights"]["sha256"]
 
 
+@pytest.mark.parametrize(
+    ("instead", "said"), [(None, "1 weights are missing: "), ((2, 3), "1 weights are of another shape than config.json")]
+)
+def test_a_checkpoint_without_all_of_its_weights_is_refused(
+    tmp_path: Path, instead: tuple[int, int] | None, said: str
+) -> None:
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    from safetensors.torch import load_file
+    from safetensors.torch import save_file
+
+    config = transformers.LlamaConfig(
+        vocab_size=8, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2
+    )
+    transformers.LlamaForCausalLM(config).save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    name = "model.layers.0.self_attn.q_proj.weight"
+    del weights[name]
+    others = {name: torch.zeros(instead)} if instead else {}
+    save_file(weights | others, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(PublishError, match=f"{said}.*{name}"):
+        summarise_model(str(tmp_path), None)
+
+
 def test_an_adapter_is_told_by_its_base_and_tensors(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from safetensors.torch import save_file

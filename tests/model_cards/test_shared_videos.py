@@ -32,6 +32,10 @@ def test_licences_are_read_by_video(tmp_path: Path) -> None:
     }
 
 
+def test_a_mark_of_the_byte_order_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    assert list(read_licences(with_licences(tmp_path, "\ufeff" + HEADER + "a,mit,A\n"))) == ["a"]
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
@@ -77,6 +81,7 @@ def test_videos_of_others_and_without_a_licence_stay_here(tmp_path: Path, datase
     assert left_out == {
         "tiny_car.mp4": "licences.csv does not say that it may be shared",
         "other.mp4": "no video of the data set",
+        "absent": "licences.csv names it, and there is no video of this id",
     }
 
 
