@@ -12,8 +12,6 @@ from tqdm import tqdm
 from r_avst.dataset_builder.build_from_release import build_release
 from r_avst.dataset_builder.build_from_release import describe_release
 from r_avst.dataset_builder.build_options import add_build_options
-from r_avst.dataset_builder.build_options import positive
-from r_avst.dataset_builder.build_options import share
 from r_avst.dataset_builder.dataset_folder import BuildError
 from r_avst.dataset_builder.sources.release import ANNOTATIONS_URL
 from r_avst.dataset_builder.sources.release import ReleaseError
@@ -22,6 +20,8 @@ from r_avst.dataset_builder.sources.user_files import LineError
 from r_avst.dataset_builder.stages.stage import StageError
 from r_avst.dataset_builder.video import PyAVMissingError
 from r_avst.dataset_builder.video import VideoError
+from r_avst.metrics.option_types import positive
+from r_avst.metrics.option_types import share
 
 STAGES_HELP = """\
 Videos and captions go through five stages (arXiv 2511.16901, figure 2): filter, captions (an LLM names what is seen and

@@ -1,8 +1,11 @@
 """The options that all builds from videos share."""
 
 import argparse
-import math
 from pathlib import Path
+
+from r_avst.metrics.option_types import not_negative
+from r_avst.metrics.option_types import positive
+from r_avst.metrics.option_types import share
 
 
 def add_build_options(parser: argparse.ArgumentParser, backend: str, model: str) -> None:
@@ -166,29 +169,3 @@ def _add_questions(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--keep-at-least", type=float, metavar="N", help="drop questions rated lower on average, or not at all"
     )
-
-
-def share(text: str) -> float:
-    """A number in 0..1, as a type of `argparse`."""
-    number = not_negative(text)
-    if number > 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share, a number from 0 to 1")
-    return number
-
-
-def not_negative(text: str) -> float:
-    """A number of 0 or more, as a type of `argparse`."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of 0 or more")
-    return number
-
-
-def positive(text: str) -> int:
-    """A whole number of 1 or more, as a type of `argparse`."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
-    return int(text)

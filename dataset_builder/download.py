@@ -2,7 +2,6 @@
 
 # Absolute imports, so that the file also runs by its path.
 import argparse
-import math
 import re
 import shutil
 import sys
@@ -39,6 +38,8 @@ from r_avst.dataset_builder.downloads.youtube import MAX_HEIGHT
 from r_avst.dataset_builder.downloads.youtube import WATCH_PAGE
 from r_avst.dataset_builder.downloads.youtube import YoutubeVideos
 from r_avst.dataset_builder.video import PyAVMissingError
+from r_avst.metrics.option_types import not_negative
+from r_avst.metrics.option_types import whole_number
 
 DESCRIPTION = """\
 Downloads the videos that a data set needs, as OUT/VIDEO_ID.mp4, and reports which are available, removed, private or of
@@ -110,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     way.add_argument("--check", action="store_true", help="download nothing, report what is there")
     parser.add_argument(
         "--tolerance",
-        type=_seconds,
+        type=not_negative,
         default=0.5,
         metavar="S",
         help="seconds that a duration may differ (default: %(default)s)",
@@ -122,20 +123,18 @@ def _parser() -> argparse.ArgumentParser:
 def _add_download_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--retry-failed", action="store_true", help="try again what failed in earlier runs")
     parser.add_argument(
-        "--retries", type=_whole_number, default=3, metavar="N", help="of a video without an answer (default: %(default)s)"
+        "--retries", type=whole_number, default=3, metavar="N", help="of a video without an answer (default: %(default)s)"
     )
     parser.add_argument(
         "--pause",
-        type=_seconds,
+        type=not_negative,
         metavar="S",
         help=f"seconds between two videos, give or take a half (default: YouTube {YOUTUBE_PAUSE:g}, Hub {HUB_PAUSE:g})",
     )
     hub = parser.add_argument_group("from the Hub")
     hub.add_argument("--layout", type=_layout, default=ANYWHERE, help="see above (default: %(default)s)")
     youtube = parser.add_argument_group("from YouTube")
-    youtube.add_argument(
-        "--max-height", type=_whole_number, default=MAX_HEIGHT, metavar="LINES", help="default: %(default)s"
-    )
+    youtube.add_argument("--max-height", type=whole_number, default=MAX_HEIGHT, metavar="LINES", help="default: %(default)s")
     youtube.add_argument("--rate-limit", type=_bytes, metavar="BYTES", help="a second, such as 500K or 2M (default: none)")
     youtube.add_argument("--cookies", type=Path, metavar="FILE", help="of a browser that is signed in, in Netscape's form")
     youtube.add_argument(
@@ -219,22 +218,6 @@ def describe(outcomes: Sequence[Outcome], folder: Path) -> str:
 
 
 # --- options ----------------------------------------------------------------------------------------------------------
-
-
-def _whole_number(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, 0 or more")
-    return seconds
 
 
 def _bytes(text: str) -> int:

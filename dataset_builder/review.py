@@ -24,6 +24,8 @@ from r_avst.dataset_builder.video import DecordMissingError
 from r_avst.dataset_builder.video import PyAVMissingError
 from r_avst.dataset_builder.video import find_videos
 from r_avst.metrics.benchmark import BenchmarkError
+from r_avst.metrics.option_types import positive
+from r_avst.metrics.option_types import whole_number
 
 DESCRIPTION = """\
 Rates the questions of a data set on the paper's scale: 4 excellent, 3 good, 2 fair, 1 poor.
@@ -84,8 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--videos", type=Path, default=Path("videos"), metavar="DIR", help="a folder of VIDEO_ID.mp4 (default: %(default)s)"
     )
-    parser.add_argument("--sample", type=_count, metavar="N", help="rate N questions drawn at random, not all")
-    parser.add_argument("--seed", type=_whole_number, default=0, help="of the sample (default: %(default)s)")
+    parser.add_argument("--sample", type=positive, metavar="N", help="rate N questions drawn at random, not all")
+    parser.add_argument("--seed", type=whole_number, default=0, help="of the sample (default: %(default)s)")
     _add_page_options(parser.add_argument_group("the page"))
     _add_model_options(parser.add_argument_group("rating with a model"))
     return parser
@@ -93,31 +95,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_page_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets others in your network rate (default: %(default)s)")
-    group.add_argument("--port", type=_count, help="default: the first free one from 7860 on")
+    group.add_argument("--port", type=positive, help="default: the first free one from 7860 on")
 
 
 def _add_model_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--base-url", metavar="URL", help="of the server (default: OPENAI_BASE_URL, else OpenAI's)")
-    group.add_argument("--frames", type=_count, default=8, metavar="N", help="frames shown to it (default: %(default)s)")
+    group.add_argument("--frames", type=positive, default=8, metavar="N", help="frames shown to it (default: %(default)s)")
     group.add_argument(
-        "--workers", type=_count, default=4, metavar="N", help="questions asked at once (default: %(default)s)"
+        "--workers", type=positive, default=4, metavar="N", help="questions asked at once (default: %(default)s)"
     )
     group.add_argument(
-        "--timeout", type=_count, default=120, metavar="S", help="seconds to wait for an answer (default: %(default)s)"
+        "--timeout", type=positive, default=120, metavar="S", help="seconds to wait for an answer (default: %(default)s)"
     )
     group.add_argument("--decoder", choices=DECODERS, default="pyav", help="default: %(default)s")
-
-
-def _whole_number(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not _whole_number(text):
-        raise argparse.ArgumentTypeError("0 is too few: give a whole number of 1 or more")
-    return int(text)
 
 
 # --- report -----------------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from r_avst.metrics.benchmark import BenchmarkQuestion
 from r_avst.metrics.benchmark import balanced_subset
 from r_avst.metrics.benchmark import load_questions
 from r_avst.metrics.floors import FLOORS
+from r_avst.metrics.option_types import whole_number
 from r_avst.metrics.predictions import MISSING
 from r_avst.metrics.predictions import PredictionError
 from r_avst.metrics.predictions import read_predictions
@@ -103,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--with-paper", action="store_true", help="add the paper's rows")
     parser.add_argument("--by", choices=BREAKDOWNS, help="break the tables down by this")
     parser.add_argument("--balanced", action="store_true", help="score a subset with as many questions of each task")
-    parser.add_argument("--seed", type=_whole_number, help="of the subset, the bootstrap and the random floors (default: 0)")
+    parser.add_argument("--seed", type=whole_number, help="of the subset, the bootstrap and the random floors (default: 0)")
     parser.add_argument(
         "--word-vectors",
         default=DEFAULT,
@@ -111,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         help='%(default)s (the default, downloaded once), a .kv, .bin or .npz file, or "exact" for none',
     )
     parser.add_argument(
-        "--bootstrap-samples", type=_whole_number, default=1000, metavar="N", help="default: %(default)s; 0 for none"
+        "--bootstrap-samples", type=whole_number, default=1000, metavar="N", help="default: %(default)s; 0 for none"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure here")
     parser.add_argument(
@@ -130,12 +131,6 @@ def _check_writable(*paths: Path | None) -> None:
             path.open("a", encoding="utf-8").close()
         except OSError as error:
             raise OutputError(f"{path}: it cannot be written ({error.strerror})") from None
-
-
-def _whole_number(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
-    return int(text)
 
 
 def score(options: argparse.Namespace) -> dict[str, Any]:

@@ -38,7 +38,6 @@ class Remote:
     """A repository as it stands on the Hub: its last commit, and its files by path."""
 
     commit: str
-    private: bool
     files: dict[str, RepoFile]
 
 
@@ -173,7 +172,7 @@ def _remote(api: HfApi, target: Target) -> Remote | None:
             "leave --private out"
         )
     commit = str(info.sha)
-    return Remote(commit, bool(info.private), _files(api, target, commit))
+    return Remote(commit, _files(api, target, commit))
 
 
 def _check_other_kinds(api: HfApi, target: Target) -> None:
@@ -225,7 +224,7 @@ def _commit(api: HfApi, target: Target, plan: Plan, parent: str) -> str:
 
 
 def _check_files(artefact: Artefact, there: dict[str, RepoFile]) -> None:
-    """Every file on the Hub is what it is here, and no file of ours is there beside them."""
+    """Every file of ours is on the Hub as it is here."""
     other = [file.path for file in artefact.files if file.path not in there or not is_same(file, there[file.path])]
     if other:
         raise PublishError(f"{_some(other)}: on the Hub it is not what it is here; was it changed meanwhile? Publish again")

@@ -66,11 +66,10 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class HubFiles:
-    """A repository with a file a video; ``paths`` by video id."""
+class _InRepository:
+    """What all sources of a repository tell of it."""
 
     snapshot: Snapshot
-    paths: Mapping[str, str]
 
     @property
     def name(self) -> str:
@@ -80,6 +79,13 @@ class HubFiles:
     def details(self) -> Mapping[str, str]:
         """The commit."""
         return {"commit": self.snapshot.commit}
+
+
+@dataclass(frozen=True, slots=True)
+class HubFiles(_InRepository):
+    """A repository with a file a video; ``paths`` by video id."""
+
+    paths: Mapping[str, str]
 
     def in_order(self, wanted: Sequence[WantedVideo]) -> list[WantedVideo]:
         """As they come."""
@@ -96,20 +102,10 @@ class HubFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class HubArchives:
+class HubArchives(_InRepository):
     """A repository with videos in archives; ``members`` by video id, in the archives' order."""
 
-    snapshot: Snapshot
     members: Mapping[str, Member]
-
-    @property
-    def name(self) -> str:
-        """The repository."""
-        return self.snapshot.name
-
-    def details(self) -> Mapping[str, str]:
-        """The commit."""
-        return {"commit": self.snapshot.commit}
 
     def in_order(self, wanted: Sequence[WantedVideo]) -> list[WantedVideo]:
         """As they lie in the archives: to go back in a compressed one is to read it again from its start."""

@@ -9,6 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from ..line_files import append_line
+from ..line_files import cut_torn_line
+from ..line_files import put_text
+from ..line_files import whole_lines
 from ..video import VideoError
 from ..video import find_videos
 from ..video import probe
@@ -112,18 +116,17 @@ class VideoFolder:
     def note_failure(self, source: str, outcome: Outcome) -> None:
         """Remembers a definite failure for later runs."""
         row = {"source": source, "video_id": outcome.video_id, "status": outcome.status, "reason": outcome.reason}
-        with (self.path / FAILURES).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        append_line(self.path / FAILURES, json.dumps(row))
 
     def forget_failures(self, source: str, videos: Iterable[WantedVideo]) -> None:
         """Lets these videos be tried again."""
         ids = {video.video_id for video in videos}
         kept = [row for row in self._noted() if row["source"] != source or row["video_id"] not in ids]
-        _write_whole(self.path / FAILURES, "".join(json.dumps(row) + "\n" for row in kept))
+        put_text(self.path / FAILURES, "".join(json.dumps(row) + "\n" for row in kept))
 
     def write_report(self, report: dict[str, Any]) -> None:
         """Writes the report, whole or not at all."""
-        _write_whole(self.path / REPORT, json.dumps(report, indent=1) + "\n")
+        put_text(self.path / REPORT, json.dumps(report, indent=1) + "\n")
 
     def _measured(self, video: WantedVideo, file: Path) -> Outcome:
         info = probe(file)
@@ -136,12 +139,8 @@ class VideoFolder:
 
     def _noted(self) -> Iterator[dict[str, Any]]:
         path = self.path / FAILURES
-        if not path.is_file():
-            return
-        whole, end, cut = path.read_text(encoding="utf-8").rpartition("\n")
-        if cut:  # a run was killed in the middle of its last line
-            _write_whole(path, whole + end)
-        for number, line in enumerate(whole.splitlines(), 1):
+        cut_torn_line(path)
+        for number, line in enumerate(whole_lines(path), 1):
             try:
                 row = json.loads(line)
                 _failure(row), row["source"]
@@ -164,9 +163,3 @@ def report_of(outcomes: Sequence[Outcome], source: str, details: dict[str, Any])
 
 def _failure(row: Any) -> Outcome:
     return Outcome(row["video_id"], Status(row["status"]), f"{row['reason']} (in an earlier run)")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    scratch = path.with_name(f".{path.name}.new")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)

@@ -52,7 +52,7 @@ def test_a_plan_has_what_is_new_or_changed_what_stays_and_what_goes(tmp_path: Pa
         large("old.safetensors"),
         small("notes.txt"),
     ]
-    plan = plan_changes(collect(MODEL, {"": tmp_path}), Remote("c" * 40, False, {file.path: file for file in there}))
+    plan = plan_changes(collect(MODEL, {"": tmp_path}), Remote("c" * 40, {file.path: file for file in there}))
     assert [file.path for file in plan.uploaded] == ["config.json", "new.safetensors"]
     assert [file.path for file in plan.unchanged] == ["README.md", "a.safetensors"]
     assert plan.deleted == ("old.safetensors",)
@@ -66,7 +66,7 @@ def test_figures_on_the_hub_stay_where_none_are_given(tmp_path: Path, given: lis
     for name in ("README.md", *given):
         (tmp_path / name).write_text("hello\n")
     there = {path: small(path) for path in ("README.md", "figures/old.svg")}
-    plan = plan_changes(collect(DATASET, {"": tmp_path}), Remote("c" * 40, False, there))
+    plan = plan_changes(collect(DATASET, {"": tmp_path}), Remote("c" * 40, there))
     assert plan.deleted == deleted
 
 
