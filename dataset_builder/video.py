@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from av import VideoFrame
     from av import VideoStream
     from av.container import InputContainer
+    from av.stream import Stream
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".m4v", ".flv")
 DECODERS = ("pyav", "decord")
@@ -117,7 +118,7 @@ def probe(path: Path) -> VideoInfo:
         VideoError: the file is no video, has no picture, or does not say how long it is.
         PyAVMissingError: PyAV is not installed.
     """
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         width, height = stream.width, stream.height
         seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else math.nan
         duration = container.duration / 1e6 if container.duration else seconds
@@ -184,6 +185,17 @@ def picture_duration(path: Path) -> float:
     return timeline.seconds(timeline.end)
 
 
+def picture_start(path: Path) -> float:
+    """Seconds of the file's own clock at which the first frame comes on screen: the zero of all other times here.
+
+    Raises:
+        VideoError: the file cannot be used.
+        PyAVMissingError: PyAV is not installed.
+    """
+    timeline = _read_timeline(path)
+    return float(int(timeline.shown[0]) * timeline.tick)
+
+
 def _check_times(path: Path, times: Sequence[float], timeline: _Timeline) -> None:
     end = timeline.seconds(timeline.end)
     for time in times:
@@ -195,8 +207,13 @@ def _check_times(path: Path, times: Sequence[float], timeline: _Timeline) -> Non
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
-    """An open file and its picture."""
+def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
+    """An open file and its picture.
+
+    Raises:
+        VideoError: the file cannot be opened, has no picture, or its reader finds damage inside the ``with``.
+        PyAVMissingError: PyAV is not installed.
+    """
     try:
         import av
     except ImportError:
@@ -211,6 +228,14 @@ def _opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
             yield container, _picture(path, container)
         except av.FFmpegError as error:
             raise VideoError(f"{path}: it is damaged ({error})") from None
+
+
+def packets(path: Path, container: "InputContainer", *streams: "Stream") -> Iterator["Packet[Any]"]:
+    """The packets of an open file: of all streams, or of those given. Errors as of `opened`."""
+    try:
+        yield from container.demux(*streams)
+    except IndexError:  # of PyAV's, which keeps no place for streams that it did not see when it opened the file
+        raise VideoError(f"{path}: one of its streams begins in mid-file; convert the file to MP4") from None
 
 
 def _picture(path: Path, container: "InputContainer") -> "VideoStream":
@@ -232,8 +257,8 @@ def _picture(path: Path, container: "InputContainer") -> "VideoStream":
 
 def _read_timeline(path: Path) -> _Timeline:
     latest, moments = 0.0, []
-    with _opened(path) as (container, stream):
-        for packet in container.demux():
+    with opened(path) as (container, stream):
+        for packet in packets(path, container):
             if packet.pts is not None:
                 latest = max(latest, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             if packet.stream_index == stream.index and packet.size:
@@ -330,14 +355,15 @@ def _decoded(path: Path, timeline: _Timeline, key: int, origin: int) -> Iterator
     import av
 
     start = last = int(timeline.shown[key])
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         size = stream.width, stream.height
         stream.thread_type = "FRAME"  # with PyAV's default, SLICE, FFmpeg's H.264 decoder keeps most damage to itself
         stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(MOST_PIXELS)}
         try:
             if origin:
                 container.seek(int(timeline.shown[origin]), stream=stream)
-            for frame in dropwhile(lambda frame: frame.pts is not None and frame.pts < start, container.decode(stream)):
+            frames = chain.from_iterable(packet.decode() for packet in packets(path, container, stream))
+            for frame in dropwhile(lambda frame: frame.pts is not None and frame.pts < start, frames):
                 last = last if frame.pts is None else frame.pts
                 _check_frame(f"{path}: the frame at {timeline.seconds(last):.3f} s", frame, size)
                 yield frame

@@ -1,0 +1,1 @@
+"""Training: AVST-Zero and AVST-Zero-Omni with TRL, on video and on video with sound."""
