@@ -109,8 +109,13 @@ def is_well_formed(parsed: ParsedAnswer, task: Task) -> bool:
 # --- writer -----------------------------------------------------------------------------------------------------------
 
 
-def write_answer(answer: Answer, task: Task) -> str:
-    """The text of ``answer`` in the unified format, numbers with one decimal; reproduces the released texts exactly.
+def write_answer(answer: Answer, task: Task, decimals: int = 1) -> str:
+    """The text of ``answer`` in the unified format; with one decimal it reproduces the released texts exactly.
+
+    Args:
+        answer: what to write.
+        task: decides which tags are written.
+        decimals: of the coordinates, 0 or more. Times have one always.
 
     Raises:
         ValueError: the answer lacks an object or the span that ``task`` needs, or a name holds a tag.
@@ -119,6 +124,7 @@ def write_answer(answer: Answer, task: Task) -> str:
         raise ValueError(f"a {task} answer needs at least one object, but the answer has none")
     if task != "spatial" and answer.span is None:
         raise ValueError(f"a {task} answer needs a span, but the answer has none")
+    line = "{:.1f}: [" + ", ".join([f"{{:.{decimals}f}}"] * 4) + "]"
     lines = ["<answer>"]
     for index, track in enumerate(answer.tracks):
         if _TAG.search(track.name):
@@ -127,7 +133,7 @@ def write_answer(answer: Answer, task: Task) -> str:
         if task != "spatial" and answer.span is not None and index == 0:
             lines.append("<when>[{:.1f}, {:.1f}]</when>".format(*answer.span))
         if task != "temporal":
-            lines += ["<where>", *("{:.1f}: [{:.1f}, {:.1f}, {:.1f}, {:.1f}]".format(*row) for row in track.rows)]
+            lines += ["<where>", *(line.format(*row) for row in track.rows)]
             lines.append("</where>")
     return "\n".join([*lines, "</answer>"])
 
