@@ -1,0 +1,127 @@
+"""TRL's GRPO for models that see and hear.
+
+TRL 1.16 hands images alone to the loss. Given a video, it generates with it, then scores the completions without it, and
+trains without an error. Here every forward pass (policy, old policy, reference) gets the tensors that generation got, and
+each distinct clip of a batch is decoded and processed once.
+"""
+
+import json
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+from trl import GRPOTrainer
+
+from .media import PER_TOKEN
+from .media import MediaEncoder
+from .media import Messages
+from .media import collate
+from .media import media_token_ids
+from .video_trainer import RunFiles
+from .video_trainer import VideoTrainerMixin
+from .vllm_video import VideoLLM
+from .vllm_video import VideoPrompt
+from .vllm_video import check_vllm
+
+MEDIA = "media"  # the column of a batch that holds each sample's own tensors
+
+Observer = Callable[..., None]
+"""Called with prompts, completions and the columns of the data set, after each generation."""
+
+
+class VideoGRPOTrainer(VideoTrainerMixin, GRPOTrainer):
+    """`trl.GRPOTrainer` whose prompts hold a video each.
+
+    Args:
+        model: the policy, or its path.
+        encoder: turns prompts into tensors; its processor is the trainer's.
+        run_files: writes report and card at each checkpoint and before each upload; None for TRL's own card.
+        observer: is shown each batch of completions; None for nobody.
+        options: all else of `trl.GRPOTrainer`.
+
+    Raises:
+        VLLMMissingError: ``use_vllm`` is asked for where vLLM is not installed.
+        ValueError: ``use_vllm`` is asked for in another mode than ``colocate``.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        encoder: MediaEncoder,
+        run_files: RunFiles | None = None,
+        observer: Observer | None = None,
+        **options: Any,
+    ) -> None:
+        self.encoder = encoder
+        self.run_files = run_files
+        self._observer = observer
+        # TRL calls the forward pass from places that cannot be told of media: they lie here for the rows at hand.
+        self._rows: list[Mapping[str, Tensor]] = []
+        self._prompts: Sequence[Messages] = ()
+        if options["args"].use_vllm:
+            check_vllm(options["args"].vllm_mode)
+        super().__init__(model=model, processing_class=encoder.processor, **options)
+        placeholders = media_token_ids(self.accelerator.unwrap_model(self.model).config)
+        if self.use_vllm:
+            self.vllm_generation.llm = VideoLLM(self.vllm_generation.llm)
+            given = self.vllm_generation.generation_kwargs or {}
+            self.vllm_generation.generation_kwargs = {**given, "logit_bias": dict.fromkeys(placeholders, -100.0)}
+        else:
+            self.generation_kwargs["suppress_tokens"] = placeholders
+            self.generation_config.suppress_tokens = placeholders
+
+    # --- generation ---------------------------------------------------------------------------------------------------
+
+    def _tokenize_prompts(self, prompts: Sequence[Any]) -> tuple[list[list[int]], Any, dict[str, Any]]:
+        """Token ids of each prompt, and the batch's media as `generate` takes them."""
+        keys = [json.dumps(prompt, sort_keys=True) for prompt in prompts]
+        encoded = {key: self.encoder.encode(prompt) for key, prompt in dict(zip(keys, prompts, strict=True)).items()}
+        self._rows, self._prompts = [encoded[key] for key in keys], prompts
+        ids = [row["input_ids"][0].tolist() for row in self._rows]
+        fields: dict[str, Any] = collate(self._rows, max(map(len, ids)), 0, self.accelerator.device)
+        # As lists, so that TRL pads them as it pads the prompts.
+        fields |= {name: [row[name][0].tolist() for row in self._rows] for name in PER_TOKEN if name in fields}
+        return ids, None, fields | self.encoder.flags
+
+    def _generate_single_turn(self, prompt_ids: Any, images: Any, *arguments: Any, **options: Any) -> Any:
+        if self.use_vllm:  # TRL passes what it calls images on to vLLM as they are
+            images = [
+                [VideoPrompt(tuple(self.encoder.short_ids(prompt)), self.encoder.clip(prompt))] for prompt in self._prompts
+            ]
+        return super()._generate_single_turn(prompt_ids, images, *arguments, **options)
+
+    def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        output[MEDIA] = self._rows  # a list: TRL shuffles and splits it like any other column
+        return output
+
+    def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Tensor:
+        rewards: Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        if self._observer is not None:
+            columns = {name: [row[name] for row in inputs] for name in inputs[0] if name not in ("prompt", "completion")}
+            self._observer(prompts=prompts, completions=completions, **columns)
+        return rewards
+
+    # --- loss ---------------------------------------------------------------------------------------------------------
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        self._rows = inputs[MEDIA]
+        loss: Tensor = super()._compute_loss(model, inputs)
+        return loss
+
+    def _get_per_token_logps_and_entropies(
+        self, model: Any, input_ids: Tensor, attention_mask: Tensor, logits_to_keep: int, *arguments: Any, **options: Any
+    ) -> Any:
+        rows = iter(self._rows)  # TRL walks the batch in order, perhaps in chunks
+
+        def model_with_media(**inputs: Any) -> Any:
+            count, width = inputs["input_ids"].shape
+            own = [next(rows) for _ in range(count)]
+            media = collate(own, width - logits_to_keep, logits_to_keep, inputs["input_ids"].device)
+            return model(**inputs, **media, **self.encoder.flags)
+
+        return super()._get_per_token_logps_and_entropies(
+            model_with_media, input_ids, attention_mask, logits_to_keep, *arguments, **options
+        )
