@@ -66,6 +66,9 @@ MODEL = ArtefactKind(
     (
         CARD,
         "LICENSE",
+        "recipe.yaml",
+        "run.json",
+        "training_curves.png",
         "config.json",
         "generation_config.json",
         "*.safetensors",

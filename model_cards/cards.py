@@ -86,6 +86,7 @@ def _add_model(cards: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     model.add_argument("--scores", type=Path, metavar="FILE", help="of r-avst-score --json")
     model.add_argument("--row", metavar="NAME", help="the model's row in the scores, where they have several")
     model.add_argument("--recipe", type=Path, metavar="FILE", help="a YAML mapping, shown as it is")
+    model.add_argument("--run", type=Path, metavar="FILE", help="run.json of its training run")
     model.add_argument("--dataset", type=Path, metavar="DIR", help="the data set it was trained on, for its counts")
     model.add_argument("--dataset-id", metavar="USER/NAME", help="the data set it was scored on, on the Hub")
     model.add_argument("--base-model", metavar="USER/NAME", help="if it is not the one of its kind")
@@ -101,6 +102,7 @@ def _model(options: argparse.Namespace) -> str:
         scores=options.scores,
         row=options.row,
         recipe=options.recipe,
+        run=options.run,
         dataset=options.dataset,
         dataset_id=options.dataset_id,
         base_model=options.base_model,

@@ -124,6 +124,12 @@ def _number(found: Any) -> str | None:
     return f"{found:,.2f}" if _is_finite(found) and abs(found) < MAX_COUNT else None
 
 
+def _figure(found: Any) -> str | None:
+    if not _is_finite(found):
+        return None
+    return f"{found:,.0f}" if 1000 <= abs(found) < MAX_COUNT else f"{found:.4g}"
+
+
 def _is_finite(found: Any) -> bool:
     return type(found) in (int, float) and math.isfinite(found)
 
@@ -136,7 +142,9 @@ def as_percent(value: float) -> str:
 FORMS: Final[Mapping[str, tuple[str, Callable[[Any], str | None]]]] = {
     "count": ("a whole number of 0 or more", _count),
     "number": ("a finite number", _number),
+    "figure": ("a finite number", _figure),
     "share": ("a number in 0..1", _share),
     "skill": ("a number of at most 1", _skill),
 }
-"""What a number has to be and how it is written: None if it is not that. Shares and skills are written in percent."""
+"""What a number has to be and how it is written: None if it is not that. Shares and skills are written in percent,
+figures of any size with four digits that count."""

@@ -12,7 +12,8 @@ from .citations import r_avst_citation
 class ModelKind:
     """What is the same on every card of a kind of model.
 
-    ``paper_row`` is its row in `r_avst.metrics.paper_tables`; None where the paper has no such row.
+    ``paper_row`` is its row in `r_avst.metrics.paper_tables`; None where the paper has no such row. ``about`` leaves a place
+    ``{trained}`` for how it was trained: ``trained``, or what stands for another method in `OTHER_METHODS`.
     """
 
     title: str
@@ -20,10 +21,25 @@ class ModelKind:
     paper_row: str | None
     tags: tuple[str, ...]
     about: str
+    trained: str
     citations: tuple[str, ...]
 
+    def about_a_run(self, method: str) -> str:
+        """What the card says of it at the top; ``method`` is how it was trained, ``grpo`` or one of `OTHER_METHODS`."""
+        return self.about.replace("{trained}", OTHER_METHODS.get(method, self.trained))
 
-_TAGS = ("video", "grounding", "grpo", "trl")
+    def tags_of_a_run(self, method: str) -> list[str]:
+        """The tags of its repository."""
+        return [method if tag == GRPO else tag for tag in self.tags]
+
+    def title_of_a_run(self, method: str) -> str:
+        """The title of its card: a model that was trained otherwise is not called as if it were the paper's."""
+        return self.title if method == GRPO else f"{self.title} ({method.upper()})"
+
+
+GRPO: Final = "grpo"
+OTHER_METHODS: Final[Mapping[str, str]] = {"sft": "Fine-tuned on true answers (SFT), not with the GRPO of"}
+_TAGS = ("video", "grounding", GRPO, "trl")
 _R_AVST = "[arXiv 2511.16901](https://arxiv.org/abs/2511.16901)"
 _AV_REASONER = "[arXiv 2506.05328](https://arxiv.org/abs/2506.05328)"
 
@@ -34,8 +50,9 @@ KINDS: Final[Mapping[str, ModelKind]] = {
         paper_row="AVST-Zero 7B",
         tags=_TAGS,
         about=f"""\
-Answers questions about a video with time spans, names of objects and boxes, second by second. Trained with GRPO after
+Answers questions about a video with time spans, names of objects and boxes, second by second. {{trained}}
 AVST-Zero of the R-AVST paper ({_R_AVST}). It sees the video and does not hear it.""",
+        trained="Trained with GRPO after",
         citations=(r_avst_citation(),),
     ),
     "avst-zero-omni": ModelKind(
@@ -44,8 +61,9 @@ AVST-Zero of the R-AVST paper ({_R_AVST}). It sees the video and does not hear i
         paper_row="AVST-Zero-Omni 7B",
         tags=("audio-visual", *_TAGS),
         about=f"""\
-Answers questions about a video and its sound with time spans, names of objects and boxes, second by second. Trained with
-GRPO after AVST-Zero-Omni of the R-AVST paper ({_R_AVST}). It writes text and does not speak.""",
+Answers questions about a video and its sound with time spans, names of objects and boxes, second by second. {{trained}}
+AVST-Zero-Omni of the R-AVST paper ({_R_AVST}). It writes text and does not speak.""",
+        trained="Trained with GRPO after",
         citations=(r_avst_citation(),),
     ),
     "av-reasoner": ModelKind(
@@ -54,8 +72,9 @@ GRPO after AVST-Zero-Omni of the R-AVST paper ({_R_AVST}). It writes text and do
         paper_row=None,
         tags=("audio-visual", "counting", *_TAGS),
         about=f"""\
-Counts what is seen and heard in a video. Trained with GRPO and a curriculum of related tasks after AV-Reasoner
+Counts what is seen and heard in a video. {{trained}} AV-Reasoner
 ({_AV_REASONER}), which starts from Ola-Omni. Counting on CG-AV-Counting: not measured.""",
+        trained="Trained with GRPO and a curriculum of related tasks after",
         citations=(AV_REASONER, r_avst_citation()),
     ),
 }

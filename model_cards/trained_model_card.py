@@ -29,15 +29,22 @@ from .measured import CardError
 from .measured import Measured
 from .measured import as_percent
 from .measured import read_measured
+from .model_kinds import GRPO
 from .model_kinds import KINDS
 from .model_kinds import ModelKind
 from .rendering import rendered
+from .run_section import COLUMNS
+from .run_section import CURVES
+from .run_section import NOT_STATED
+from .run_section import RUN_FILE
+from .run_section import TrainingRun
+from .run_section import read_run
 from .safe_text import code
 from .safe_text import fenced
 from .safe_text import licence
 
 TASK_TYPE = "video-text-to-text"
-NOT_STATED = "not stated"
+LOCAL_CHECKPOINT = "a local checkpoint"
 MAX_RECIPE = 65_536  # characters
 FIGURES: Final[Mapping[str, str]] = {
     "value": "share",
@@ -60,17 +67,19 @@ class ModelFacts:
         scores: the file of `r-avst-score --json`.
         row: the model's name in it; None where it has the predictions of one model only.
         recipe: a YAML mapping, shown as it is.
+        run: the `run.json` of its training run; a picture of its curves is shown if it lies beside it.
         dataset: the folder of `r-avst-build` that it was trained on, for its counts.
         dataset_id: where the data that it was scored on are on the Hub, ``user/name``.
-        base_model: what it starts from, if that is not the base model of its kind.
+        base_model: what it goes back to, on the Hub, if that is not what the run, or without a run its kind, says.
         licence: of the weights, as the Hub names it. That of the base models is apache-2.0.
         commit: of the code, as Git names it.
-        hardware: that it was trained on.
+        hardware: that it was trained on, if the run does not say so.
     """
 
     scores: Path | None = None
     row: str | None = None
     recipe: Path | None = None
+    run: Path | None = None
     dataset: Path | None = None
     dataset_id: str | None = None
     base_model: str | None = None
@@ -110,12 +119,19 @@ def model_card(kind: str, facts: ModelFacts) -> str:
         raise CardError(f"{kind!r} is no kind of model; it is one of {', '.join(KINDS)}")
     own = KINDS[kind]
     row = _row(facts)
+    run = read_run(facts.run)
+    base_model = _base_model(own, facts, run)
     return rendered(
         ModelCard,
-        _metadata(own, facts, row),
+        _metadata(own, facts, row, run, base_model),
         "model.md",
         kind=own,
-        base_model=_base_model(own, facts),
+        method=run.method or GRPO,
+        run=run,
+        run_columns=tuple(COLUMNS),
+        run_file=RUN_FILE,
+        curves=CURVES,
+        base_model=f"`{base_model}`" if base_model else LOCAL_CHECKPOINT,
         licence=facts.licence,
         row_name=row.label,
         tables={task: _table(task, row, own) for task in TASKS},
@@ -124,7 +140,7 @@ def model_card(kind: str, facts: ModelFacts) -> str:
         trained_on=read_measured(facts.dataset / REPORT) if facts.dataset else NOTHING_MEASURED,
         counts=COUNTS,
         commit=_commit(facts.commit),
-        hardware=code(facts.hardware, "the hardware") if facts.hardware else NOT_STATED,
+        hardware=_hardware(facts, run),
         recipe=_recipe(facts.recipe) if facts.recipe else NOT_STATED,
     )
 
@@ -187,18 +203,18 @@ def _named(scores: Measured, key: str) -> str:
 # --- metadata ---------------------------------------------------------------------------------------------------------
 
 
-def _metadata(kind: ModelKind, facts: ModelFacts, row: ScoredRow) -> ModelCardData:
+def _metadata(kind: ModelKind, facts: ModelFacts, row: ScoredRow, run: TrainingRun, base_model: str | None) -> ModelCardData:
     dataset = _repo_id(facts.dataset_id, "the data set") if facts.dataset_id else None
     results = list(_results(row, dataset or "r-avst"))
     return ModelCardData(
         license=licence(facts.licence, "the licence"),
         language="en",
-        library_name="transformers",
+        library_name="peft" if run.adapter else "transformers",
         pipeline_tag=TASK_TYPE,
-        base_model=_base_model(kind, facts),
+        base_model=base_model,
         datasets=[dataset] if dataset else None,
-        tags=list(kind.tags),
-        model_name=kind.title if results else None,
+        tags=kind.tags_of_a_run(run.method or GRPO),
+        model_name=kind.title_of_a_run(run.method or GRPO) if results else None,
         eval_results=results or None,
     )
 
@@ -226,8 +242,10 @@ def _result(scores: Measured, dataset: str, task: Task, score: str, value: float
     )
 
 
-def _base_model(kind: ModelKind, facts: ModelFacts) -> str:
-    return _repo_id(facts.base_model or kind.base_model, "the base model")
+def _base_model(kind: ModelKind, facts: ModelFacts, run: TrainingRun) -> str | None:
+    """Its name on the Hub; None where the run began with a local checkpoint."""
+    chosen = facts.base_model or (run.base_model if run.method else kind.base_model)
+    return _repo_id(chosen, "the base model") if chosen else None
 
 
 def _repo_id(text: str, what: str) -> str:
@@ -245,6 +263,11 @@ def _commit(commit: str | None) -> str:
     if not _COMMIT.fullmatch(commit):
         raise CardError(f"the commit {commit!r} is no name of Git: give 7 to 40 hexadecimal digits (git rev-parse HEAD)")
     return f"`{commit}`"
+
+
+def _hardware(facts: ModelFacts, run: TrainingRun) -> str:
+    told = facts.hardware or run.file.text("hardware")
+    return code(told, "the hardware") if told else NOT_STATED
 
 
 def _recipe(path: Path) -> str:

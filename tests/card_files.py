@@ -49,6 +49,25 @@ def small_dataset(folder: Path) -> Path:
     return folder / "r-avst"
 
 
+def small_run(folder: Path, **changes: Any) -> Path:
+    """The `run.json` of a training run, with a few of its figures."""
+    content: dict[str, Any] = {
+        "method": "grpo",
+        "finished": True,
+        "base_model": "user/tiny",
+        "hardware": "1 x H200",
+        "versions": {"torch": "2.14.0"},
+        "counts": {"examples": 5, "steps": 60, "gold_answers": None},
+        "seconds": 12.25,
+        "skipped": {"no video": 2},
+        "figures": {
+            "reward": {"first": 0.25, "last": 0.75, "averaged": 6, "logged": 60},
+            "score/temporal/m_tIoU": {"first": 0.000123456, "last": 123456.7, "averaged": 1, "logged": 3},
+        },
+    }
+    return written(folder / "run.json", content | changes)
+
+
 def small_statistics(dataset: Path) -> Path:
     """Its statistics, as `r-avst-stats` writes them."""
     found = beside_paper(statistics_of(load_built_dataset(str(dataset))), "r-avst")

@@ -14,9 +14,10 @@ from r_avst.metrics.paper_tables import SCORES
 REPORT_TABLE = "key in `build_report.json`"
 STATISTICS_TABLE = "key in `statistics.json`"
 SETTINGS_TABLE = "key in the score file"
+RUN_TABLE = "key in `run.json`"
 SCORE_TABLE = "score"
 SHARES = ("value", "low", "high", "floor", "skill")
-NUMBER = re.compile(r"-?[\d,]+(\.\d+)?")
+NUMBER = re.compile(r"-?[\d,]+(\.\d+)?(e[-+]?\d+)?")
 ABSENT = object()
 
 
@@ -88,6 +89,8 @@ def _explained(cell: Cell, files: Mapping[str, Any], model: str, paper_row: int 
         return False
     scale = 100 if (cell.table == SCORE_TABLE and cell.column in SHARES) or cell.row.endswith("_share") else 1
     said = float(cell.text.replace(",", ""))
+    if cell.table == RUN_TABLE and isinstance(found, float):
+        return abs(said - found) <= 0.0005 * abs(found)  # four digits that count
     return said == found if isinstance(found, int) and scale == 1 else abs(said - scale * found) <= 0.005 + 1e-9
 
 
@@ -96,6 +99,9 @@ def _key(cell: Cell, model: str) -> list[str]:
         return ["models", model, "figures", cell.heading, cell.row, cell.column]
     if cell.row == "missing":
         return ["models", model, "missing"]
+    if cell.table == RUN_TABLE:
+        own = cell.row.split(".", 1)  # behind the dot is a name, whatever it holds
+        return [*own, *([cell.column] if own[0] == "figures" else [])]
     return [*cell.row.split("."), *([cell.column] if cell.column in ("here", "paper") else [])]
 
 

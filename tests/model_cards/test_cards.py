@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from card_files import small_run
 from huggingface_hub import DatasetCard
 from huggingface_hub import EvalResult
 from huggingface_hub import ModelCard
@@ -61,6 +62,7 @@ def test_a_model_s_card_is_written_with_all_that_is_given(dataset: Path, scores:
         scores=scores,
         row="avst_zero",
         recipe=recipe,
+        run=small_run(tmp_path),
         dataset=dataset,
         dataset_id="user/r-avst",
         base_model="user/tiny",
@@ -68,7 +70,7 @@ def test_a_model_s_card_is_written_with_all_that_is_given(dataset: Path, scores:
         commit="c0c2596",
         hardware="1 x H200",
     )
-    files: list[str | Path] = ["--scores", scores, "--recipe", recipe, "--dataset", dataset]
+    files: list[str | Path] = ["--scores", scores, "--recipe", recipe, "--run", tmp_path / "run.json", "--dataset", dataset]
     texts = ["--row", "avst_zero", "--dataset-id", "user/r-avst", "--base-model", "user/tiny", "--licence", "mit"]
     run = ["--commit", "c0c2596", "--hardware", "1 x H200"]
     card = rendered("model", "--kind", "avst-zero", *files, *texts, *run, "--out", tmp_path / "README.md")
@@ -153,13 +155,15 @@ def cards(dataset: Path, statistics: Path, scores: Path, tmp_path_factory: pytes
     texts = {"dataset": dataset_card(dataset, statistics), "metric": metric_card()}
     texts |= {kind: model_card(kind, ModelFacts(scores=scores, dataset=dataset)) for kind in KINDS}
     texts["unmeasured"] = model_card("avst-zero", ModelFacts())
+    texts["adapter"] = model_card("avst-zero", ModelFacts(run=small_run(folder, adapter="LORA")))
+    texts["local"] = model_card("avst-zero-omni", ModelFacts(run=small_run(folder, method="sft", base_model=None)))
     for name, text in texts.items():
         (folder / f"{name}.md").write_text(text, encoding="utf-8")
     return {name: folder / f"{name}.md" for name in texts}
 
 
 CLASSES: dict[str, type[RepoCard]] = {"dataset": DatasetCard, "metric": SpaceCard}
-NAMES = ["dataset", "metric", *KINDS, "unmeasured"]
+NAMES = ["dataset", "metric", *KINDS, "unmeasured", "adapter", "local"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -56,6 +56,13 @@ def test_a_figure_is_what_stands_under_its_key(form: str, key: tuple[str, ...], 
         ("number", 220833.0, "220,833.00"),
         ("number", float("inf"), None),
         ("number", {}, None),
+        ("figure", 1e-6, "1e-06"),
+        ("figure", 0.34567, "0.3457"),
+        ("figure", -999.96, "-1000"),
+        ("figure", 123456.7, "123,457"),
+        ("figure", 3, "3"),
+        ("figure", float("nan"), None),
+        ("figure", True, None),
     ],
 )
 def test_a_number_has_to_be_of_its_form(form: str, found: Any, text: str | None) -> None:

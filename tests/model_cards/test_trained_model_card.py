@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import yaml
 from card_files import read
+from card_files import small_run
 from card_files import written
 from card_numbers import REPORT_TABLE
+from card_numbers import RUN_TABLE
 from card_numbers import SCORE_TABLE
 from card_numbers import SETTINGS_TABLE
 from card_numbers import body
@@ -140,6 +142,48 @@ def test_no_folder_of_this_machine_is_on_the_card(facts: ModelFacts, tmp_path: P
     assert "/home" not in card
 
 
+# --- the training run -------------------------------------------------------------------------------------------------
+
+
+def test_without_a_run_nothing_is_said_of_one() -> None:
+    card = model_card("avst-zero", ModelFacts())
+    assert "## Training run\n\nNot measured: there is no `run.json` of the run.\n\n## Limits" in card
+    assert [cell for cell in cells(card) if cell.table == RUN_TABLE] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_run_s_figures_stand_beside_the_scores(kind: str, facts: ModelFacts, tmp_path: Path) -> None:
+    own = replace(facts, run=small_run(tmp_path), hardware=None)
+    card = model_card(kind, own)
+    row = KINDS[kind].paper_row
+    files = files_of(own) | {RUN_TABLE: read(tmp_path / "run.json")}
+    assert unexplained(card, files, "avst_zero", MODELS.index(row) if row else None) == []
+    found = {(cell.row, cell.column): cell.text for cell in cells(card) if cell.table == RUN_TABLE}
+    assert found["figures.score/temporal/m_tIoU", "first"] == "0.0001235"
+    assert found["figures.score/temporal/m_tIoU", "last"] == "123,457"
+    assert (found["figures.reward", "logged"], found["figures.entropy", "logged"]) == ("60", "not measured")
+    assert (found["counts.gold_answers", "value"], found["counts.seed", "value"]) == ("none", "not measured")
+    assert found["finished", "what it says"] == "`true`"
+    assert "| hardware | `1 x H200` |" in card
+    assert metadata(card)["base_model"] == "user/tiny"
+
+
+def test_what_is_given_on_the_command_line_goes_before_the_run(facts: ModelFacts, tmp_path: Path) -> None:
+    card = model_card("avst-zero", replace(facts, run=small_run(tmp_path), base_model="user/root"))
+    assert metadata(card)["base_model"] == "user/root"
+    assert "| hardware | `4 x RTX A6000` |" in card
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_says_how_it_was_trained_once(kind: str, tmp_path: Path) -> None:
+    trained = " ".join(body(model_card(kind, ModelFacts(run=small_run(tmp_path)))).split())
+    tuned = " ".join(body(model_card(kind, ModelFacts(run=small_run(tmp_path, method="sft")))).split())
+    assert f"{KINDS[kind].trained} {KINDS[kind].title}" in trained
+    assert "{trained}" not in trained + tuned
+    assert "Trained with GRPO" not in tuned
+    assert f"not with the GRPO of {KINDS[kind].title}" in tuned
+
+
 # --- metadata ---------------------------------------------------------------------------------------------------------
 
 
@@ -254,6 +298,7 @@ def test_a_recipe_of_another_form_is_named(facts: ModelFacts, recipe: bytes, sai
         ({"scores": None, "row": "avst_zero"}, "give --scores FILE too"),
         ({"scores": Path("absent.json")}, r"absent\.json cannot be read"),
         ({"dataset": Path("absent")}, r"absent/build_report\.json cannot be read"),
+        ({"run": Path("absent.json")}, r"absent\.json cannot be read"),
         ({"recipe": Path("absent.yaml")}, r"absent\.yaml cannot be read"),
     ],
 )
