@@ -35,6 +35,8 @@ from r_avst.metrics.option_types import whole_number
 from r_avst.metrics.predictions import MISSING
 from r_avst.metrics.predictions import PredictionError
 from r_avst.metrics.predictions import read_predictions
+from r_avst.metrics.score_files import file_text
+from r_avst.metrics.score_files import question_scores
 from r_avst.metrics.tables import render_tables
 
 DESCRIPTION = """\
@@ -84,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     print(render_tables(result, with_paper=options.with_paper))
     if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(file_text(result), encoding="utf-8")
     return 0
 
 
@@ -114,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--bootstrap-samples", type=whole_number, default=1000, metavar="N", help="default: %(default)s; 0 for none"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure here")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure here, for r-avst-leaderboard")
     parser.add_argument(
         "--per-question", type=Path, metavar="FILE", help="write the scores of each question here (JSON lines)"
     )
@@ -137,7 +139,8 @@ def score(options: argparse.Namespace) -> dict[str, Any]:
     """Scores what the options ask for.
 
     Returns:
-        ``{"settings": ..., "models": {name: {"figures": {task: {score: {...}}}, "missing": n, "groups": {...}}}}``, in 0..1.
+        ``{"settings": ..., "models": {name: {"figures": {task: {score: {...}}}, "missing": n, "groups": {...}}},
+        "questions": {...}}``, in 0..1; ``questions`` is that of `score_files.question_scores`.
     """
     seed = options.seed or 0
     split = load_questions(options.dataset, options.split)
@@ -159,6 +162,7 @@ def score(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "settings": {**settings, "seed": seed, "questions": len(questions), "version": VERSION},
         "models": {own.name: _figures(own, questions, summariser, options.by) for own in models},
+        "questions": question_scores(questions, {own.name: own.scores for own in models}),
     }
 
 
