@@ -1,4 +1,7 @@
-"""Builds the data set: `r-avst-build release`, or from videos: `r-avst-build synthetic`, `folder`, `unav100`."""
+"""Builds the data set: `r-avst-build release`, or from videos: `r-avst-build synthetic`, `folder`, `unav100`.
+
+Other benchmarks come into its form by `r-avst-build ave` and `avsbench`.
+"""
 
 # Absolute imports, so that the file also runs by its path.
 import argparse
@@ -9,10 +12,22 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from r_avst.dataset_builder.build_from_benchmarks import build_ave
+from r_avst.dataset_builder.build_from_benchmarks import build_avsbench
+from r_avst.dataset_builder.build_from_benchmarks import describe_benchmark
 from r_avst.dataset_builder.build_from_release import build_release
 from r_avst.dataset_builder.build_from_release import describe_release
 from r_avst.dataset_builder.build_options import add_build_options
+from r_avst.dataset_builder.build_options import add_mask_options
 from r_avst.dataset_builder.dataset_folder import BuildError
+from r_avst.dataset_builder.sources.ave import AveError
+from r_avst.dataset_builder.sources.avsbench import BOXES
+from r_avst.dataset_builder.sources.avsbench import NAMES
+from r_avst.dataset_builder.sources.avsbench import SUBSETS
+from r_avst.dataset_builder.sources.avsbench import AvsBenchError
+from r_avst.dataset_builder.sources.avsbench import MaskRules
+from r_avst.dataset_builder.sources.masks import MaskError
+from r_avst.dataset_builder.sources.masks import PillowMissingError
 from r_avst.dataset_builder.sources.release import ANNOTATIONS_URL
 from r_avst.dataset_builder.sources.release import ReleaseError
 from r_avst.dataset_builder.sources.unav100 import UnavError
@@ -29,6 +44,21 @@ heard), boxes (Grounding DINO and SAM 2), questions, quality. The work folder ho
 A run that is killed goes on where it stopped. A video that fails is listed in STAGE/failures.jsonl; the others go on.
 """
 THEN = 'Then: load_dataset("r-avst"), load_dataset("r-avst", "spatial"), load_dataset("r-avst", "events").'
+BENCHMARK_THEN = "Then: r-avst-predict, and r-avst-score --dataset DIR, as for R-AVST."
+REFUSED = (
+    AveError,
+    AvsBenchError,
+    BuildError,
+    LineError,
+    MaskError,
+    PillowMissingError,
+    PyAVMissingError,
+    ReleaseError,
+    StageError,
+    UnavError,
+    VideoError,
+    OSError,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,11 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         print(options.build(options))
-    except (BuildError, LineError, PyAVMissingError, ReleaseError, StageError, UnavError, VideoError) as error:
+    except REFUSED as error:
         tqdm.write(f"r-avst-build: {error}", file=sys.stderr)  # a progress bar may still be open
-        return 2
-    except OSError as error:
-        tqdm.write(f"r-avst-build: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         tqdm.write("r-avst-build: stopped; what is done is kept, the same command goes on", file=sys.stderr)
@@ -57,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_synthetic(sources)
     _add_folder(sources)
     _add_unav100(sources)
+    _add_ave(sources)
+    _add_avsbench(sources)
     return parser
 
 
@@ -131,6 +160,48 @@ def _add_unav100(sources: "argparse._SubParsersAction[argparse.ArgumentParser]")
     unav100.set_defaults(build=_from_videos, source="unav100")
 
 
+def _add_ave(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    ave = sources.add_parser(
+        "ave",
+        help="from AVE, another benchmark: temporal questions about clips of 10 s",
+        description="Turns AVE's annotations into temporal questions (arXiv 2511.16901, table 6: AVE, m_tIoU).",
+        epilog=f"example: r-avst-build ave --annotations Annotations.txt --videos AVE/ --out ave {BENCHMARK_THEN}",
+    )
+    ave.add_argument("--annotations", type=Path, required=True, metavar="FILE", help="Annotations.txt")
+    ave.add_argument(
+        "--splits",
+        type=Path,
+        metavar="DIR",
+        help="of trainSet.txt, valSet.txt and testSet.txt (default: the folder of the annotations); "
+        "where there are none, all clips are in the split test",
+    )
+    ave.add_argument("--videos", type=Path, metavar="DIR", help="a folder of VIDEO_ID.mp4: fills width, height and duration")
+    ave.add_argument("--out", type=Path, default=Path("ave"), metavar="DIR", help="default: %(default)s")
+    ave.set_defaults(build=_ave)
+
+
+def _add_avsbench(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    avsbench = sources.add_parser(
+        "avsbench",
+        help="from AVSBench V1, another benchmark: spatial questions about clips of 5 s",
+        description="Turns AVSBench V1's masks into spatial questions (arXiv 2511.16901, table 6: AVSBench-V1, m_vIoU).",
+        epilog=f"example: r-avst-build avsbench --root AVSBench-v1/ --videos AVSBench-v1/ --out avsbench {BENCHMARK_THEN}",
+    )
+    avsbench.add_argument(
+        "--root", type=Path, required=True, metavar="DIR", help="the folder of Single-source and Multi-sources"
+    )
+    avsbench.add_argument(
+        "--videos",
+        type=Path,
+        metavar="DIR",
+        help="a folder of NAME.mp4: boxes are in its pixels, else in those of the masks",
+    )
+    avsbench.add_argument("--subset", choices=SUBSETS, help="this one alone (default: both)")
+    add_mask_options(avsbench, BOXES, NAMES)
+    avsbench.add_argument("--out", type=Path, default=Path("avsbench"), metavar="DIR", help="default: %(default)s")
+    avsbench.set_defaults(build=_avsbench)
+
+
 def _source(
     sources: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, help: str, epilog: str
 ) -> argparse.ArgumentParser:
@@ -140,6 +211,17 @@ def _source(
 def _release(options: argparse.Namespace) -> str:
     report = build_release(options.annotations, options.unav, options.videos, options.out)
     return describe_release(report, options.out)
+
+
+def _ave(options: argparse.Namespace) -> str:
+    report = build_ave(options.annotations, options.splits, options.videos, options.out)
+    return describe_benchmark(report, options.out)
+
+
+def _avsbench(options: argparse.Namespace) -> str:
+    subsets = tuple(SUBSETS) if options.subset is None else (options.subset,)
+    rules = MaskRules({"s4": options.s4_boxes, "ms3": options.ms3_boxes}, options.min_area, options.names)
+    return describe_benchmark(build_avsbench(options.root, subsets, options.videos, rules, options.out), options.out)
 
 
 def _from_videos(options: argparse.Namespace) -> str:

@@ -1,6 +1,7 @@
-"""The options that all builds from videos share."""
+"""The options that all builds from videos share, and those of masks."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 from r_avst.metrics.option_types import not_negative
@@ -22,6 +23,42 @@ def add_build_options(parser: argparse.ArgumentParser, backend: str, model: str)
     _add_captions(parser.add_argument_group("captions"), model)
     _add_boxes(parser.add_argument_group("boxes"), backend)
     _add_questions(parser.add_argument_group("questions and quality"))
+
+
+def add_mask_options(parser: argparse.ArgumentParser, boxes: Iterable[str], names: Iterable[str]) -> None:
+    """Adds how AVSBench's masks become objects.
+
+    Args:
+        parser: of the source.
+        boxes: what a box can be of.
+        names: what S4's objects can be called.
+    """
+    group = parser.add_argument_group("masks")
+    group.add_argument(
+        "--s4-boxes",
+        choices=tuple(boxes),
+        default="whole",
+        help="a box of the whole mask, for S4 has one source a clip, or of each connected part of it (default: %(default)s)",
+    )
+    group.add_argument(
+        "--ms3-boxes",
+        choices=tuple(boxes),
+        default="components",
+        help="the same for MS3, whose masks are the union of several sources (default: %(default)s)",
+    )
+    group.add_argument(
+        "--min-area",
+        type=share,
+        default=0.001,
+        metavar="SHARE",
+        help="of the frame: smaller parts of a mask are left out, but for its largest (default: %(default)s)",
+    )
+    group.add_argument(
+        "--names",
+        choices=tuple(names),
+        default="category",
+        help='of S4\'s objects: its category ("dog barking") or the thing in it ("dog") (default: %(default)s)',
+    )
 
 
 def _add_run(group: "argparse._ArgumentGroup") -> None:

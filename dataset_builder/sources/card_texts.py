@@ -37,3 +37,29 @@ here: they are YouTube's, by video id.
 
 {_FIELDS}""",
 )
+AVE = CardText(
+    licence="other",
+    body="""\
+AVE in the form of R-AVST: when an event is both seen and heard in clips of 10 s, as temporal questions. The annotations
+are those of "Audio-Visual Event Localization in Unconstrained Videos" (Tian et al., ECCV 2018,
+[github.com/YapengTian/AVE-ECCV18](https://github.com/YapengTian/AVE-ECCV18)), which states no licence for them. The videos
+are not here: they are YouTube's, by video id.
+
+An answer's object is AVE's category. Event labels are UnAV-100's where a category has just the name of a class, and empty
+elsewhere. Validation videos are in the split `train`. `build_report.json` counts under `notes` the lines that could not
+be asked about.""",
+)
+AVSBENCH = CardText(
+    licence="other",
+    body="""\
+AVSBench V1 in the form of R-AVST: where what sounds is in clips of 5 s, as spatial questions. The masks that the boxes
+come from are those of "Audio-Visual Segmentation" (Zhou et al., ECCV 2022,
+[github.com/OpenNLPLab/AVSBench](https://github.com/OpenNLPLab/AVSBench)); its authors give out the data on request. The
+videos are not here.
+
+A mask covers all that sounds at one moment of a second, its 15/16: mask i of a clip is at i - 0.1 s. `build_report.json`
+says under `rules` what became a box: the mask, or each of its connected parts. The multi-source subset has no names: its
+objects are all called "sounding object", so read the scores that leave names aside. Boxes are in pixels of the video
+where its file was given, else of the mask. A box of zeros (`visible` false) stands for a black mask. Validation clips are
+in the split `train`.""",
+)
