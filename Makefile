@@ -14,11 +14,12 @@ ANNOTATIONS := $(if $(R_AVST_DATA),--annotations $(R_AVST_DATA)/r_avst/xml_test_
 UNAV := $(addprefix --unav ,$(wildcard $(R_AVST_DATA)/unav100/unav100_annotations.json))
 METRIC_FILES := $(wildcard metrics/avst_metrics/*.py metrics/avst_metrics/*.md metrics/avst_metrics/*.txt)
 
-.PHONY: help demo tables test lint bench clean
+.PHONY: help demo tables learn learn-all test lint bench clean
 
 help:
-	@echo "make demo    build a data set from a synthetic world, load it, score constant answers (release/); no network"
+	@echo "make demo    build a data set from a synthetic world, load it, score constant answers (release/), learn; no network"
 	@echo "make tables  build the data set from the released annotations, score constant answers beside the paper's models"
+	@echo "make learn   train a tiny model on synthetic clips and check that it learned (learn/), minutes; learn-all: every task, an hour"
 	@echo "make test    the whole suite with coverage"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   the benchmarks, side by side; writes bench/results.json"
@@ -31,24 +32,36 @@ $(VENV)/base: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/dev: $(VENV)/build
-	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINED) -e '.[boxes,decord,publish,ray,review,sam2,space,stats,videos,dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINED) -e '.[boxes,decord,publish,ray,review,sam2,space,stats,track,train,videos,dev]'
 	@touch $@
 
 $(VENV)/build: $(VENV)/base
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINED) -e '.[build]'
 	@touch $@
 
-demo: $(VENV)/build
+$(VENV)/train: $(VENV)/build
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINED) -e '.[train]'
+	@touch $@
+
+demo: $(VENV)/train
 	$(BIN)/r-avst-build synthetic --videos 40 --seed 0 --no-balance --work release/build --out release/r-avst
 	@rm -rf release/avst_metrics && mkdir release/avst_metrics && cp $(METRIC_FILES) release/avst_metrics/
 	$(BIN)/r-avst-score --dataset release/r-avst --with-floors --word-vectors exact --json release/scores.json
 	cd release && ../$(BIN)/python -c 'from datasets import load_dataset; import evaluate; \
 	    print(load_dataset("r-avst")); print("evaluate.load:", evaluate.load("avst_metrics").name)'
+	$(MAKE) --no-print-directory learn
 	@echo "release/ holds r-avst/ (the data set), avst_metrics/ (the metric), build/ (videos, truth, what each stage made)"
 
 tables: $(VENV)/base
 	$(BIN)/r-avst-build release $(ANNOTATIONS) $(UNAV) --out release/released/r-avst
 	$(BIN)/r-avst-score --dataset release/released/r-avst --with-floors --with-paper --word-vectors exact --json release/floors.json
+
+learn: $(VENV)/train
+	$(BIN)/python -m r_avst.training.learn.learn --tasks temporal --seeds 0 --out learn
+
+# Goes on where it was stopped.
+learn-all: $(VENV)/train
+	$(BIN)/python -m r_avst.training.learn.learn --out learn
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 -m "not slow" --cov --cov-report=term
@@ -63,5 +76,5 @@ bench: $(VENV)/dev
 	$(BIN)/python bench/run.py
 
 clean:
-	rm -rf release build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage *.egg-info
+	rm -rf release learn build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage *.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -exec rm -rf {} +

@@ -17,13 +17,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tests")]
 
 import metrics_bench
+import predict_bench
+import rewards_bench
 import tracker_bench
 import video_bench
 from measure import Row
 from tabulate import tabulate
 
 RESULTS = Path(__file__).parent / "results.json"
-BENCHMARKS = [*metrics_bench.BENCHMARKS, *video_bench.BENCHMARKS, *tracker_bench.BENCHMARKS]
+BENCHMARKS = [
+    *metrics_bench.BENCHMARKS,
+    *video_bench.BENCHMARKS,
+    *tracker_bench.BENCHMARKS,
+    *rewards_bench.BENCHMARKS,
+    *predict_bench.BENCHMARKS,
+]
 
 
 def main(names: Sequence[str]) -> int:

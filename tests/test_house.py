@@ -224,6 +224,9 @@ def test_there_is_a_console_script_for_each_verb_so_far() -> None:
     assert SCRIPTS["r-avst-review"] == "r_avst.dataset_builder.review:main"
     assert SCRIPTS["r-avst-videos"] == "r_avst.dataset_builder.download:main"
     assert SCRIPTS["r-avst-score"] == "r_avst.metrics.score:main"
+    assert SCRIPTS["r-avst-predict"] == "r_avst.training.predict:main"
+    assert SCRIPTS["r-avst-grpo"] == "r_avst.training.grpo:main"
+    assert SCRIPTS["r-avst-sft"] == "r_avst.training.sft:main"
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
