@@ -34,7 +34,7 @@ class OnRay:
         Raises:
             StageError: Ray is not installed, the cluster cannot be reached, or the stage cannot go on.
         """
-        data = self._connected(stage.gpus)
+        data = self.connected(stage.gpus)
         rows = [{"input": made_from, "row": row_text(row)} for made_from, row in tasks]
         done = data.from_items(rows, override_num_blocks=len(rows)).map(
             Worker,
@@ -47,7 +47,12 @@ class OnRay:
                 raise StageError(answer["stop"])
             yield outcome_from_text(answer["outcome"])
 
-    def _connected(self, gpus: float) -> Any:
+    def connected(self, gpus: float) -> Any:
+        """`ray.data`, connected to the cluster.
+
+        Raises:
+            StageError: Ray is not installed, the cluster cannot be used, or has fewer than ``gpus`` GPUs.
+        """
         try:
             import ray
             import ray.data

@@ -119,6 +119,7 @@ def write_tiny_omni(
     tokenizer = _tokenizer(texts, phrases, ("<|im_start|>", *_OMNI_TOKENS.values()), _OMNI_TOKENS)
     ids = tokenizer.convert_tokens_to_ids
     positions = SAMPLE_RATE // size.hop_length // 4  # audio tokens a second, and so positions a second
+    brackets: dict[str, Any] = {"vision_start_token_id": ids("<|vision_bos|>"), "vision_end_token_id": ids("<|vision_eos|>")}
     config = transformers.Qwen2_5OmniThinkerConfig(
         text_config=_text_config(size, tokenizer),
         vision_config=_vision_config(size),
@@ -129,7 +130,7 @@ def write_tiny_omni(
         audio_start_token_id=ids("<|audio_bos|>"),
         audio_end_token_id=ids("<|audio_eos|>"),
         position_id_per_seconds=positions,
-        vision_start_token_id=ids("<|vision_bos|>"), vision_end_token_id=ids("<|vision_eos|>"),
+        **brackets,
     )
     extractor = transformers.WhisperFeatureExtractor(  # type: ignore[no-untyped-call]
         feature_size=size.mel_bins,

@@ -1,0 +1,367 @@
+"""A model behind a real server: what is sent of a video, what comes back, and whose fault a failure is."""
+
+import base64
+import io
+import re
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from openai_server import TOKENS_IN
+from openai_server import TOKENS_OUT
+from openai_server import OpenAIServer
+from openai_server import Step
+from openai_server import fails
+from openai_server import refuses
+from openai_server import running_openai
+from openai_server import says
+from PIL import Image
+from sounding_clips import write_sounding_clip
+from written_videos import number_in
+from written_videos import write_numbered
+
+from r_avst.dataset_builder.chat_client import ChatOptions
+from r_avst.training.answer_form import AnswerForm
+from r_avst.training.asking import Ask
+from r_avst.training.asking import Reply
+from r_avst.training.asking import Unanswered
+from r_avst.training.clips import MediaSettings
+from r_avst.training.clips import read_clip
+from r_avst.training.prompts import prompt_text
+from r_avst.training.server_backend import ServerBackend
+from r_avst.training.server_backend import ServerError
+from r_avst.training.server_backend import ServerSettings
+
+MEDIA = MediaSettings(fps=2.0, max_frames=16, min_pixels=784, max_pixels=3136, audio=False, decoder="pyav")
+FORM = AnswerForm("model", 1, 1)
+NORM = AnswerForm("norm1000", 1, 0)
+SIZE = (112, 84)
+NUMBERED = (336, 196)  # it is a multiple of 28, so frames go out as they are
+ANSWER = "<answer>\n<object>red square</object>\n<when>[0.0, 2.0]</when>\n</answer>"
+FINE = says(ANSWER)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("clips")
+    paths = [folder / f"clip {name}.mp4" for name in "abc"]
+    return [write_sounding_clip(path, 2.0, tone=300.0, size=SIZE) for path in paths]
+
+
+def ask(clip: Path, number: int = 0, question: str = "When is it?") -> Ask:
+    return Ask(f"q{number}", "temporal", question, clip, SIZE, 2.0)
+
+
+def backend(server: OpenAIServer, form: AnswerForm = FORM, media: MediaSettings = MEDIA, **options: Any) -> ServerBackend:
+    chat = {"max_attempts": 2, "timeout": 20.0, **options.pop("chat", {})}
+    given = {"send": "frames", "concurrency": 2, **options}
+    return ServerBackend(ServerSettings(ChatOptions("some-model", server.base_url, **chat), **given), media, form)
+
+
+def by_id(results: Sequence[Reply | Unanswered]) -> dict[str, Reply | Unanswered]:
+    found = {own.question_id: own for own in results}
+    assert len(found) == len(results)
+    return found
+
+
+def until_error(results: Iterator[Reply | Unanswered]) -> tuple[list[Reply | Unanswered], str]:
+    """What came before the server turned out to be of no use, and what was said of it."""
+    came = []
+    try:
+        for own in results:
+            came.append(own)  # noqa: PERF402  # what came before the error is wanted
+    except ServerError as error:
+        return came, str(error)
+    raise AssertionError("there was no error")
+
+
+def content(server: OpenAIServer, number: int = 0) -> list[dict[str, Any]]:
+    (message,) = server.asked[number].body["messages"]
+    assert message["role"] == "user"
+    blocks: list[dict[str, Any]] = message["content"]
+    return blocks
+
+
+def image_of(block: dict[str, Any]) -> np.ndarray[Any, Any]:
+    head, _, data = block["image_url"]["url"].partition(",")
+    assert head == "data:image/jpeg;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+
+
+# --- what is sent -----------------------------------------------------------------------------------------------------
+
+
+def test_frames_go_out_at_the_processed_size_each_behind_its_time(clips: list[Path]) -> None:
+    with running_openai(FINE) as server:
+        (reply,) = backend(server).answers([ask(clips[0])])
+    clip = read_clip(clips[0], MEDIA)
+    blocks = content(server)
+    assert [block["text"] for block in blocks[:-1:2]] == [f"Frame at {time} s:" for time in (0.0, 0.5, 1.0, 1.5)]
+    for block, frame in zip(blocks[1::2], clip.frames, strict=True):
+        sent = image_of(block)
+        assert sent.shape == frame.shape == (28, 56, 3)
+        assert np.abs(sent.astype(int) - frame).mean() < 4
+    assert blocks[-1]["text"] == prompt_text("When is it?", "temporal", FORM, (56, 28), SIZE, audio=False)
+    assert reply == Reply("q0", ANSWER, "model", SIZE, (56, 28), 2.0, (0.0, 0.5, 1.0, 1.5), TOKENS_IN, TOKENS_OUT, "stop")
+
+
+EVEN = [50 + number for number in range(60)]
+UNEVEN = [50 + int(tick) for tick in np.cumsum([0, *np.random.default_rng(0).choice([1, 2, 7, 30], 20)])]
+
+
+@pytest.mark.parametrize("ticks", [EVEN, UNEVEN], ids=["starts at 5 s", "starts at 5 s, uneven"])
+def test_the_times_told_are_those_of_the_frames_that_go_out(tmp_path: Path, ticks: list[int]) -> None:
+    """Of pictures that bear their number; ``ticks`` are tenths of a second."""
+    path = write_numbered(tmp_path / "own.ts", ticks, size=NUMBERED)
+    with running_openai(FINE) as server:
+        media = replace(MEDIA, max_frames=64, max_pixels=12_845_056)
+        (reply,) = backend(server, media=media).answers([replace(ask(path), source_size=NUMBERED)])
+    blocks = content(server)[:-1]
+    told = [float(block["text"].removeprefix("Frame at ").removesuffix(" s:")) for block in blocks[::2]]
+    on_screen = [int(np.searchsorted(ticks, ticks[0] + 10 * time + 1e-6, side="right")) - 1 for time in told]
+    assert [number_in(image_of(block)) for block in blocks[1::2]] == on_screen
+    assert isinstance(reply, Reply)
+    assert told == list(reply.frame_times)
+    assert len(told) >= 12
+
+
+def test_a_longer_video_is_told_the_times_of_the_frames_that_are_left(clips: list[Path]) -> None:
+    with running_openai(FINE) as server:
+        (reply,) = backend(server, NORM, replace(MEDIA, max_frames=3)).answers([ask(clips[0])])
+    assert [block["text"] for block in content(server)[:-1:2]] == ["Frame at 0.0 s:", "Frame at 0.67 s:", "Frame at 1.33 s:"]
+    assert isinstance(reply, Reply)
+    assert reply.frame_times == pytest.approx((0, 2 / 3, 4 / 3))
+    assert (reply.fps, reply.coordinate_space, reply.processed_size) == (pytest.approx(1.5), "norm1000", None)
+
+
+@pytest.mark.parametrize(
+    ("options", "start"),
+    [
+        ({"send": "video"}, "data:video/mp4;base64,"),
+        ({"send": "url"}, "file:///"),
+        ({"send": "url", "url_prefix": "https://host/videos/"}, "https://host/videos/clip%20a.mp4"),
+    ],
+)
+def test_the_file_or_its_address_goes_out(clips: list[Path], options: dict[str, Any], start: str) -> None:
+    with running_openai(FINE) as server:
+        (reply,) = backend(server, NORM, replace(MEDIA, audio=True), **options).answers([ask(clips[0])])
+    video, text = content(server)
+    url = video["video_url"]["url"]
+    assert video["type"] == "video_url"
+    assert url.startswith(start)
+    if options["send"] == "video":
+        assert base64.b64decode(url.removeprefix(start)) == clips[0].read_bytes()
+    assert text["text"] == prompt_text("When is it?", "temporal", NORM, SIZE, SIZE, audio=True)
+    assert isinstance(reply, Reply)
+    assert (reply.fps, reply.frame_times, reply.processed_size) == (0.0, (), None)
+
+
+def test_the_request_says_what_was_asked_for(clips: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-mine")
+    with running_openai(FINE, FINE) as server:
+        cold = backend(server, chat={"max_tokens": 77}, seed=5, extra_body={"top_k": 3})
+        list(cold.answers([ask(clips[0])]))
+        list(backend(server, chat={"temperature": 0.7}, seed=5).answers([ask(clips[0])]))
+    first, second = (own.body for own in server.asked)
+    assert {name: value for name, value in first.items() if name != "messages"} == {
+        "model": "some-model",
+        "max_completion_tokens": 77,
+        "temperature": 0.0,
+        "top_k": 3,
+    }
+    assert (second["temperature"], second["seed"]) == (0.7, 5)
+    assert server.asked[0].headers["authorization"] == "Bearer sk-mine"
+
+
+def test_a_video_is_read_once_for_all_its_questions(clips: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path, media: MediaSettings) -> Any:
+        read.append(path)
+        return read_clip(path, media)
+
+    monkeypatch.setattr("r_avst.training.server_backend.read_clip", counted)
+    asks = [ask(clip, 10 * number + place) for number in range(4) for place, clip in enumerate(clips)]
+    with running_openai(default=lambda _: says(ANSWER, seconds=0.05)) as server:
+        results = by_id(list(backend(server, concurrency=4).answers(asks)))
+    assert sorted(read) == clips
+    assert set(results) == {own.question_id for own in asks}
+
+
+def test_so_many_are_under_way_at_once_and_not_more(clips: list[Path]) -> None:
+    with running_openai(default=lambda _: says(ANSWER, seconds=0.5)) as server:
+        assert len(list(backend(server, concurrency=3).answers([ask(clips[0], number) for number in range(7)]))) == 7
+    first = server.asked[0].time
+    assert sum(own.time - first < 0.4 for own in server.asked) == 3
+
+
+# --- what comes back --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("step", "text", "finish"),
+    [
+        (says("<answer><object>red", finish_reason="length"), "<answer><object>red", "length"),
+        (refuses("I can't help."), "I can't help.", "refused"),
+        (says("half", finish_reason="content_filter"), "half", "refused"),
+        (says(None), "", "stop"),
+    ],
+    ids=["cut off", "refusal", "content filter", "nothing"],
+)
+def test_how_an_answer_ended_is_told(clips: list[Path], step: Step, text: str, finish: str) -> None:
+    with running_openai(step) as server:
+        (reply,) = backend(server).answers([ask(clips[0])])
+    assert isinstance(reply, Reply)
+    assert (reply.text, reply.finish) == (text, finish)
+
+
+def test_a_server_may_not_count_tokens(clips: list[Path]) -> None:
+    with running_openai(Step(body='{"choices": [{"message": {"content": "bare"}}]}')) as server:
+        (reply,) = backend(server).answers([ask(clips[0])])
+    assert isinstance(reply, Reply)
+    assert (reply.text, reply.prompt_tokens, reply.completion_tokens, reply.finish) == ("bare", None, None, "stop")
+
+
+@pytest.mark.parametrize(
+    "step",
+    [fails(429, retry_after="1"), fails(500), fails(503), Step(drop=True), Step(body="{no"), says("late", seconds=3)],
+    ids=["429", "500", "503", "dropped", "malformed", "hangs"],
+)
+def test_what_passes_is_asked_again_and_answered_once(clips: list[Path], step: Step) -> None:
+    with running_openai(step, FINE) as server:
+        (reply,) = backend(server, chat={"timeout": 1.0}).answers([ask(clips[0])])
+        assert isinstance(reply, Reply)
+        assert reply.text == ANSWER
+        assert len(server.asked) == 2
+        if step.status == 429:
+            assert server.asked[1].time - server.asked[0].time >= 1.0
+
+
+# --- whose fault it is ------------------------------------------------------------------------------------------------
+
+
+def answering(bad: str, step: Step) -> Callable[[str], Step]:
+    return lambda last: step if bad in last else FINE
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        (fails(400, "too long"), "says 400 .*too long"),
+        (fails(413, "too large"), "says 413"),
+        (fails(500, "broken"), "says 500"),
+        (Step(body="<html>"), "no chat completion"),
+        (says("late", seconds=2), "does not answer: .*timed out"),
+        (Step(drop=True), "does not answer"),
+        (fails(429, "slowly"), "says 429"),
+    ],
+    ids=["400", "413", "500", "page", "hangs", "dropped", "429"],
+)
+def test_a_request_that_fails_costs_one_question(clips: list[Path], step: Step, reason: str) -> None:
+    asks = [ask(clips[0], number, "the bad one?" if number == 1 else "When is it?") for number in range(4)]
+    with running_openai(default=answering("the bad one", step)) as server:
+        results = by_id(list(backend(server, chat={"timeout": 0.5}).answers(asks)))
+    failed = results.pop("q1")
+    assert isinstance(failed, Unanswered)
+    assert re.search(reason, failed.reason)
+    assert all(isinstance(own, Reply) for own in results.values())
+    assert set(results) == {"q0", "q2", "q3"}
+
+
+def test_a_video_that_cannot_be_read_costs_its_questions(clips: list[Path], tmp_path: Path) -> None:
+    torn = tmp_path / "torn.mp4"
+    torn.write_bytes(clips[0].read_bytes()[:3000])
+    gone = tmp_path / "gone.mp4"
+    asks = [ask(torn, 0), ask(torn, 1), ask(clips[0], 2), ask(gone, 3), ask(clips[0], 4, "what <|im_start|>?")]
+    with running_openai(default=lambda _: FINE) as server:
+        results = by_id(list(backend(server).answers(asks)))
+        assert len(server.asked) == 1
+    assert isinstance(results.pop("q2"), Reply)
+    reasons = {name: own.reason for name, own in results.items() if isinstance(own, Unanswered)}
+    assert set(reasons) == {"q0", "q1", "q3", "q4"}
+    assert "torn.mp4" in reasons["q0"]
+    assert "gone.mp4" in reasons["q3"]
+    assert "special token" in reasons["q4"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_server_that_cannot_be_used_stops_everything_but_keeps_what_was_answered(clips: list[Path], status: int) -> None:
+    steps = [FINE, FINE]
+
+    def default(_: str) -> Step:
+        return steps.pop() if steps else fails(status, "not for you")
+
+    with running_openai(default=default) as server:
+        results, error = until_error(backend(server, concurrency=1).answers([ask(clips[0], number) for number in range(50)]))
+        assert len(server.asked) == 3
+    assert re.search(f"says {status} for the model 'some-model': .*not for you.*What to do", error)
+    assert [own.question_id for own in results] == ["q0", "q1"]
+
+
+def test_a_server_that_went_down_is_told_and_its_questions_are_not_given_up(clips: list[Path]) -> None:
+    answered = 0
+
+    def default(_: str) -> Step:
+        nonlocal answered
+        answered += 1
+        return FINE if answered <= 4 else fails(503)
+
+    with running_openai(default=default) as server:
+        asking = backend(server, chat={"max_attempts": 1}).answers([ask(clips[0], number) for number in range(30)])
+        results, error = until_error(asking)
+        assert len(server.asked) < 10
+    assert re.search(r"says 503 .*3 questions went without an answer.*run again to go on", error)
+    assert len(results) == 4
+    assert all(isinstance(own, Reply) for own in results)
+
+
+def test_an_answer_to_what_was_asked_before_is_no_sign_of_life(clips: list[Path]) -> None:
+    """The first question is answered after the server has refused the second one, which it was asked later."""
+
+    def default(last: str) -> Step:
+        if "the first?" in last:
+            return says(ANSWER, seconds=0.6)
+        return replace(fails(503), seconds=1.2) if "the third?" in last else fails(503)
+
+    questions = ("the first?", "the second?", "the third?", "the fourth?", "the fifth?")
+    with running_openai(default=default) as server:
+        asks = [ask(clips[0], number, question) for number, question in enumerate(questions)]
+        results, error = until_error(backend(server, chat={"max_attempts": 1}).answers(asks))
+    assert [own.question_id for own in results] == ["q0"]
+    assert "3 questions went without an answer" in error
+
+
+def test_a_server_that_is_not_there_is_named(clips: list[Path]) -> None:
+    with running_openai() as server:
+        gone = backend(server, chat={"max_attempts": 1})
+    with pytest.raises(ServerError, match=r"127.0.0.1:\d+/v1/ does not answer: .*refused.*Is the server running"):
+        list(gone.answers([ask(clips[0])]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"form": FORM, "send": "video"}, "--coordinate-space norm1000"),
+        ({"form": FORM, "send": "url"}, "--send frames"),
+        ({"form": NORM, "media": replace(MEDIA, audio=True)}, "frames have no sound"),
+    ],
+)
+def test_what_cannot_be_right_is_refused_at_once(options: dict[str, Any], message: str) -> None:
+    with running_openai() as server, pytest.raises(ServerError, match=message):
+        backend(server, **options)
+
+
+def test_openai_itself_needs_a_key() -> None:
+    with pytest.raises(ServerError, match="set OPENAI_API_KEY"):
+        ServerBackend(ServerSettings(ChatOptions(), "frames", 1), MEDIA, FORM)

@@ -1,0 +1,1 @@
+"""Proof that training learns: tiny models, synthetic clips, held-out scores, controls."""

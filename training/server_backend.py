@@ -1,0 +1,422 @@
+"""Asks a model behind a server that speaks OpenAI's chat completions protocol: vLLM, SGLang, a vendor's.
+
+The frames go out as JPEG at the size and the times that `clips` gives them, each with its time in the text before it. Or the
+file itself goes out, or an address of it: then the server samples the frames, at times and sizes that it does not tell.
+
+Whose fault a failure is decides what becomes of it. A request that the server refuses, and a video that cannot be read, cost
+one question. A wrong key or model stops everything. A server that does not answer, though asked again as often as
+``max_attempts`` says, may have choked on a question or be down: which it was, the next answers tell.
+"""
+
+import base64
+import io
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED
+from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait
+from dataclasses import dataclass
+from dataclasses import field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Final
+from typing import Literal
+from typing import get_args
+from urllib.parse import quote
+
+from pydantic import BaseModel
+from pydantic import Field
+from pydantic import ValidationError
+
+from r_avst.dataset_builder.chat_client import ADVICE
+from r_avst.dataset_builder.chat_client import MAX_PROBLEM
+from r_avst.dataset_builder.chat_client import ChatClient
+from r_avst.dataset_builder.chat_client import ChatOptions
+from r_avst.dataset_builder.stages.stage import StageError
+from r_avst.dataset_builder.video import VideoError
+from r_avst.metrics.avst_metrics.coordinates import Size
+
+from .answer_form import AnswerForm
+from .asking import Ask
+from .asking import Finish
+from .asking import Reply
+from .asking import Unanswered
+from .clips import Clip
+from .clips import MediaSettings
+from .clips import read_clip
+from .prompts import PromptError
+from .prompts import prompt_text
+
+if TYPE_CHECKING:
+    from openai import APIStatusError
+
+Send = Literal["frames", "video", "url"]
+SENDS: tuple[Send, ...] = get_args(Send)
+Block = Mapping[str, Any]
+JPEG_QUALITY: Final = 95
+TIME_DECIMALS: Final = 2  # of the seconds told before a frame
+STOPPING: Final = (401, 403, 404)
+"""Of these every other request would die, too."""
+PASSING: Final = (408, 409, 429, 502, 503, 504)
+"""The server's condition, not the question's: they were asked again until `ChatOptions.max_attempts`."""
+LEAST_IN_DOUBT: Final = 3  # questions in a row at which a server did not answer, until it is taken to be down
+MEDIA_TYPES: Final = {".mkv": "video/x-matroska", ".mov": "video/quicktime", ".ts": "video/mp2t", ".webm": "video/webm"}
+
+
+class ServerError(RuntimeError):
+    """A server that cannot be asked at all; the message says what to do. What was answered stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Whom to ask, and how. The key is OPENAI_API_KEY, and it is kept nowhere.
+
+    Attributes:
+        chat: model, address, timeout, attempts, length of the answer, temperature.
+        send: ``frames``: images with their times; ``video``: the file in the request; ``url``: an address of the file.
+        concurrency: questions that are under way at once.
+        url_prefix: what stands before the file's name in an address; None makes it ``file://`` and the whole path, which
+            vLLM takes with ``--allowed-local-media-path``.
+        seed: is sent where answers are drawn at random.
+        extra_body: further fields of a request, as a server has them.
+
+    Raises:
+        ValueError: there is no such way to send, or ``concurrency`` is not above 0.
+    """
+
+    chat: ChatOptions
+    send: Send
+    concurrency: int
+    url_prefix: str | None = None
+    seed: int | None = None
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.send not in SENDS:
+            raise ValueError(f"send is {self.send!r}; there are {', '.join(SENDS)}")
+        if self.concurrency < 1:
+            raise ValueError(f"concurrency is {self.concurrency}; it must be 1 or more")
+
+
+# --- what is sent -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SentVideo:
+    """A video as it goes out: blocks of a message, the size and the times of the frames; those are empty for a file."""
+
+    blocks: tuple[Block, ...]
+    processed_size: Size | None
+    fps: float
+    frame_times: tuple[float, ...]
+
+
+def frames_sent(clip: Clip) -> SentVideo:
+    """The frames of a clip as JPEG, each behind a text with its time, as in ``Frame at 1.5 s:``."""
+    times = tuple(number / clip.fps for number in range(len(clip.frames)))
+    blocks = [
+        block
+        for time, frame in zip(times, clip.frames, strict=True)
+        for block in (_text_block(f"Frame at {round(time, TIME_DECIMALS)} s:"), _image_block(frame))
+    ]
+    return SentVideo(tuple(blocks), clip.processed_size, clip.fps, times)
+
+
+def file_sent(path: Path) -> SentVideo:
+    """The file itself, in the request.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return _video_sent(_data_url(MEDIA_TYPES.get(path.suffix.lower(), "video/mp4"), path.read_bytes()))
+
+
+def address_sent(path: Path, prefix: str | None) -> SentVideo:
+    """An address of the file: of this machine, or ``prefix`` and the file's name."""
+    return _video_sent(path.resolve().as_uri() if prefix is None else f"{prefix.rstrip('/')}/{quote(path.name)}")
+
+
+def _video_sent(url: str) -> SentVideo:
+    return SentVideo(({"type": "video_url", "video_url": {"url": url}},), None, 0.0, ())
+
+
+def _text_block(text: str) -> Block:
+    return {"type": "text", "text": text}
+
+
+def _image_block(frame: Any) -> Block:
+    from PIL import Image
+
+    content = io.BytesIO()
+    Image.fromarray(frame).save(content, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return {"type": "image_url", "image_url": {"url": _data_url("image/jpeg", content.getvalue())}}
+
+
+def _data_url(media_type: str, content: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+class _SentOnce:
+    """Makes what is sent of a video once for all threads that ask about it, and keeps the latest few."""
+
+    def __init__(self, make: Callable[[Path], SentVideo], kept: int) -> None:
+        self._make, self._kept = make, kept
+        self._made: OrderedDict[Path, Future[SentVideo]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._slots = threading.Semaphore(os.cpu_count() or 1)  # decoding: more at once only take memory
+
+    def __call__(self, path: Path) -> SentVideo:
+        with self._lock:
+            future = self._made.get(path)
+            first = future is None
+            if future is None:
+                future = self._made[path] = Future()
+            while len(self._made) > self._kept:
+                self._made.popitem(last=False)
+        if first:
+            try:
+                with self._slots:
+                    future.set_result(self._make(path))
+            except BaseException as error:  # whoever waits for it must hear of it
+                future.set_exception(error)
+        return future.result()
+
+
+# --- what comes back --------------------------------------------------------------------------------------------------
+
+
+class _Message(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int | None = Field(default=None, ge=0)
+    completion_tokens: int | None = Field(default=None, ge=0)
+
+
+class _Completion(BaseModel):
+    """As much of a chat completion as is used here."""
+
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage | None = None
+
+
+class _RequestError(ValueError):
+    """This request is not answered, others may be."""
+
+
+class _TroubleError(RuntimeError):
+    """The server gives no answer, be it for this request or for all."""
+
+
+class _VideoChat(ChatClient):
+    """The client of the builder, with what it has no need of: why an answer ended, and a fault that may be a question's."""
+
+    def ask(self, blocks: Sequence[Block], settings: ServerSettings) -> _Completion:
+        """What the server answers to one message.
+
+        Raises:
+            _RequestError: the server refuses this request, breaks on it, or answers with no chat completion every time.
+            _TroubleError: the server does not answer, or is overloaded.
+            ServerError: it cannot be used.
+        """
+        problem = ""
+        for _ in range(self._options.max_attempts):
+            body = self._body(blocks, settings)
+            try:
+                return _Completion.model_validate_json(body)
+            except ValidationError as error:
+                problem = f"{error.errors()[0]['msg']}: {body[:MAX_PROBLEM]!r}"
+        raise _RequestError(f"the server answered with no chat completion ({problem}); is --base-url right?")
+
+    def _body(self, blocks: Sequence[Block], settings: ServerSettings) -> str:
+        import openai
+
+        request: dict[str, Any] = {
+            "model": self._options.model,
+            "messages": [{"role": "user", "content": list(blocks)}],
+            "max_completion_tokens": self._options.max_tokens,
+            "extra_body": dict(settings.extra_body),
+        }
+        request |= {"temperature": self._options.temperature} if self._options.temperature is not None else {}
+        request |= {"seed": settings.seed} if settings.seed is not None and self._options.temperature else {}
+        try:
+            return self._client.chat.completions.with_raw_response.create(**request).text
+        except openai.APIConnectionError as error:
+            raise _TroubleError(
+                f"{self._client.base_url} does not answer: {error.__cause__ or error} "
+                f"(asked {self._options.max_attempts} times)"
+            ) from None
+        except openai.APIStatusError as error:
+            raise _failure(error, self._options.model) from None
+
+
+def _failure(error: "APIStatusError", model: str) -> Exception:
+    status = error.status_code
+    problem = f"the server says {status} for the model {model!r}: {error.message[:MAX_PROBLEM]}"
+    if status in STOPPING:
+        return ServerError(f"{problem}. What to do: {ADVICE[status]}")
+    return _TroubleError(problem) if status in PASSING else _RequestError(problem)
+
+
+def _finish_of(choice: _Choice) -> Finish:
+    if choice.message.refusal or choice.finish_reason == "content_filter":
+        return "refused"
+    return "length" if choice.finish_reason == "length" else "stop"
+
+
+def _reply(ask: Ask, form: AnswerForm, sent: SentVideo, completion: _Completion) -> Reply:
+    choice, usage = completion.choices[0], completion.usage or _Usage()
+    return Reply(
+        question_id=ask.question_id,
+        text=choice.message.content or choice.message.refusal or "",
+        coordinate_space=form.space,
+        frame_size=ask.source_size,
+        processed_size=sent.processed_size if form.space == "model" else None,
+        fps=sent.fps,
+        frame_times=sent.frame_times,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        finish=_finish_of(choice),
+    )
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+
+class ServerBackend:
+    """A model behind a server. Videos are decoded while other questions are under way, each once."""
+
+    def __init__(self, settings: ServerSettings, media: MediaSettings, form: AnswerForm) -> None:
+        """Asks nothing yet.
+
+        Args:
+            settings: whom to ask, and how.
+            media: how a video becomes frames; with ``send`` other than ``frames`` only ``audio`` counts, for the prompt.
+            form: of the answers.
+
+        Raises:
+            ServerError: there is no key or no such address, or boxes are asked for in pixels of frames that a server makes,
+                or sound of frames that have none.
+        """
+        if settings.send != "frames" and form.space == "model":
+            raise ServerError(
+                f"--send {settings.send}: the server resizes the frames and does not say to what size, so boxes in their "
+                "pixels cannot be read: give --coordinate-space norm1000 or source, or --send frames"
+            )
+        if settings.send == "frames" and media.audio:
+            raise ServerError("--audio on: frames have no sound; give --send video or url to a model that hears")
+        try:
+            self._chat = _VideoChat(settings.chat)
+        except StageError as error:
+            raise ServerError(str(error)) from None
+        self._settings, self._media, self._form = settings, media, form
+        self._sent = _SentOnce(self._make, settings.concurrency + 1)
+
+    def answers(self, asks: Sequence[Ask]) -> Iterator[Reply | Unanswered]:
+        """Asks all of them; each comes back exactly once, as soon as it is known.
+
+        A question at which the server did not answer comes back as `Unanswered` once another one, asked later, is answered.
+        When as many as are under way at once (three at least) have gone without an answer and none was answered between, or
+        none was in the whole run, the server is down: those do not come back, and a later run asks them again.
+
+        Raises:
+            ServerError: the server cannot be used, or is down.
+        """
+        in_doubt: list[_InDoubt] = []
+        answered = False
+        for result in self._results(sorted(asks, key=lambda ask: str(ask.video))):
+            if isinstance(result, _InDoubt):
+                in_doubt.append(result)
+                if len(in_doubt) >= max(LEAST_IN_DOUBT, self._settings.concurrency):
+                    raise _down(in_doubt)
+                continue
+            if isinstance(result, _Answered):
+                answered = True
+                yield from (own.given_up for own in in_doubt if own.at <= result.asked_at)
+                in_doubt = [own for own in in_doubt if own.at > result.asked_at]
+            yield result.reply if isinstance(result, _Answered) else result
+        if in_doubt and not answered:
+            raise _down(in_doubt)
+        yield from (own.given_up for own in in_doubt)
+
+    def _results(self, asks: Sequence[Ask]) -> "Iterator[_Answered | Unanswered | _InDoubt]":
+        """What comes of each, as it comes. What is under way when the server turns out to be of no use is waited for."""
+        waiting = iter(asks)
+        pool = ThreadPoolExecutor(self._settings.concurrency)
+        under_way = {pool.submit(self._asked, ask) for ask in islice(waiting, self._settings.concurrency)}
+        stop: ServerError | None = None
+        try:
+            while under_way:
+                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                for future in done:
+                    try:
+                        yield future.result()
+                    except ServerError as error:
+                        stop = error
+                if stop is None:
+                    under_way |= {pool.submit(self._asked, ask) for ask in islice(waiting, len(done))}
+        finally:  # a stop by the user: what hangs is not waited for
+            pool.shutdown(wait=False, cancel_futures=True)
+        if stop is not None:
+            raise stop
+
+    def _asked(self, ask: Ask) -> "_Answered | Unanswered | _InDoubt":
+        try:
+            sent = self._sent(ask.video)
+            asked_at = time.monotonic()
+            completion = self._chat.ask([*sent.blocks, _text_block(self._prompt(ask, sent))], self._settings)
+        except (VideoError, PromptError, OSError, _RequestError) as error:
+            return Unanswered(ask.question_id, str(error))
+        except _TroubleError as error:
+            return _InDoubt(Unanswered(ask.question_id, str(error)), time.monotonic())
+        return _Answered(_reply(ask, self._form, sent, completion), asked_at)
+
+    def _prompt(self, ask: Ask, sent: SentVideo) -> str:
+        size = sent.processed_size or ask.source_size
+        return prompt_text(ask.question, ask.task, self._form, size, ask.source_size, self._media.audio)
+
+    def _make(self, path: Path) -> SentVideo:
+        if self._settings.send == "video":
+            return file_sent(path)
+        if self._settings.send == "url":
+            return address_sent(path, self._settings.url_prefix)
+        return frames_sent(read_clip(path, self._media))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A reply, and when its question went out: one that went out earlier says nothing of a server that fell silent since."""
+
+    reply: Reply
+    asked_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _InDoubt:
+    """A question at which the server did not answer: what becomes of it if others are answered, and when it was given up."""
+
+    given_up: Unanswered
+    at: float
+
+
+def _down(in_doubt: Sequence[_InDoubt]) -> ServerError:
+    return ServerError(
+        f"{in_doubt[-1].given_up.reason}; {len(in_doubt)} questions went without an answer, and none was answered between. "
+        "Is the server running? What was answered is kept: run again to go on"
+    )
