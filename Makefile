@@ -12,14 +12,16 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 
 ANNOTATIONS := $(if $(R_AVST_DATA),--annotations $(R_AVST_DATA)/r_avst/xml_test_QA.json)
 UNAV := $(addprefix --unav ,$(wildcard $(R_AVST_DATA)/unav100/unav100_annotations.json))
+# What `make learn` leaves: a tiny trained model, its data set and its clips.
+LEARNED := learn/runs/temporal_0
 METRIC_FILES := $(wildcard metrics/avst_metrics/*.py metrics/avst_metrics/*.md metrics/avst_metrics/*.txt)
 
 .PHONY: help demo tables learn learn-all test lint bench clean
 
 help:
-	@echo "make demo    build a data set from a synthetic world, load it, score constant answers (release/), learn; no network"
+	@echo "make demo    build a data set from a synthetic world, load it, score constant answers (release/), train a tiny model, score it; no network"
 	@echo "make tables  build the data set from the released annotations, score constant answers beside the paper's models"
-	@echo "make learn   train a tiny model on synthetic clips and check that it learned (learn/), minutes; learn-all: every task, an hour"
+	@echo "make learn   train a tiny model on synthetic clips and check that it learned (learn/), minutes; learn-all: all tasks, three seeds"
 	@echo "make test    the whole suite with coverage"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   the benchmarks, side by side; writes bench/results.json"
@@ -50,6 +52,10 @@ demo: $(VENV)/train
 	cd release && ../$(BIN)/python -c 'from datasets import load_dataset; import evaluate; \
 	    print(load_dataset("r-avst")); print("evaluate.load:", evaluate.load("avst_metrics").name)'
 	$(MAKE) --no-print-directory learn
+	@rm -f release/tiny.*
+	$(BIN)/r-avst-predict --model $(LEARNED)/trained --dataset $(LEARNED)/r-avst --videos $(LEARNED)/videos --out release/tiny.jsonl \
+	    --fps 2 --max-frames 16 --min-pixels 784 --max-pixels 784 --decimals 0 --max-new-tokens 64 --batch-size 8
+	$(BIN)/r-avst-score --dataset $(LEARNED)/r-avst --predictions release/tiny.jsonl --with-floors --word-vectors exact
 	@echo "release/ holds r-avst/ (the data set), avst_metrics/ (the metric), build/ (videos, truth, what each stage made)"
 
 tables: $(VENV)/base

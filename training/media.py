@@ -101,7 +101,7 @@ class MediaEncoder:
         if key in self._memo:
             self._memo.move_to_end(key)
             return dict(self._memo[key])
-        sample = dict(self._processed(text, self.clip(plain)))
+        sample = dict(sample_of(self.processor, self.clip(plain), text, self.settings))
         self._remember(key, sample)
         return dict(sample)
 
@@ -114,38 +114,45 @@ class MediaEncoder:
         text: str = self.processor.apply_chat_template(plain, tokenize=False, add_generation_prompt=True)
         return text
 
-    def _processed(self, text: str, clip: Clip) -> Mapping[str, Tensor]:
-        # The frames are sampled and resized: the processor is to cut them into patches and no more.
-        frames = torch.from_numpy(clip.frames).permute(0, 3, 1, 2)
-        metadata = VideoMetadata(total_num_frames=len(frames), fps=clip.fps)
-        given = {"do_sample_frames": False, "do_resize": False, "cap_pixels_per_frame": False, "video_metadata": [metadata]}
-        if not self.settings.audio:
-            fields = {**given, "fps": clip.fps} if family_of(self.processor) == "omni" else given
-            sample: Mapping[str, Tensor] = self.processor(
-                text=[text], videos=[frames], videos_kwargs=fields, return_tensors="pt"
-            )
-            return sample
-        if clip.sound is None:
-            raise MediaError("the clip has no sound, though sound was asked for: its cache entry is of other settings")
-        extractor = self.processor.feature_extractor
-        heard: Mapping[str, Tensor] = self.processor(
-            text=[text],
-            videos=[frames],
-            audio=[clip.sound],
-            audio_from_video_indices=[0],
-            load_audio_from_video=True,
-            position_id_per_seconds=SAMPLE_RATE // extractor.hop_length // _AUDIO_REDUCTION,
-            videos_kwargs={**given, "fps": clip.fps},
-            audio_kwargs={"sampling_rate": SAMPLE_RATE, "truncation": False},
-            return_tensors="pt",
-        )
-        return heard
-
     def _remember(self, key: tuple[str, str], sample: dict[str, Tensor]) -> None:
         self._memo[key] = sample
         self._memo_bytes += _bytes(sample)
         while self._memo_bytes > MEMO_BYTES and len(self._memo) > 1:
             self._memo_bytes -= _bytes(self._memo.popitem(last=False)[1])
+
+
+def sample_of(processor: Any, clip: Clip, text: str, settings: MediaSettings) -> Mapping[str, Tensor]:
+    """What a processor makes of a clip and a prompt with its placeholder: one sample for a Qwen2.5-VL or a Qwen2.5-Omni.
+
+    Raises:
+        MediaError: sound is asked for, and the clip was read without.
+    """
+    # The frames are sampled and resized: the processor is to cut them into patches and no more.
+    frames = torch.from_numpy(clip.frames).permute(0, 3, 1, 2)
+    metadata = VideoMetadata(total_num_frames=len(frames), fps=clip.fps)
+    given: dict[str, Any] = {
+        "do_sample_frames": False,
+        "do_resize": False,
+        "cap_pixels_per_frame": False,
+        "video_metadata": [metadata],
+    }
+    if family_of(processor) == "omni":
+        given["fps"] = clip.fps  # it takes the rate from here, a Qwen2.5-VL from the metadata
+    sound = _sound_arguments(processor, clip) if settings.audio else {}
+    sample: Mapping[str, Tensor] = processor(text=[text], videos=[frames], videos_kwargs=given, return_tensors="pt", **sound)
+    return sample
+
+
+def _sound_arguments(processor: Any, clip: Clip) -> dict[str, Any]:
+    if clip.sound is None:
+        raise MediaError("the clip was read without its sound, though sound was asked for")
+    return {
+        "audio": [clip.sound],
+        "audio_from_video_indices": [0],
+        "load_audio_from_video": True,
+        "position_id_per_seconds": SAMPLE_RATE // processor.feature_extractor.hop_length // _AUDIO_REDUCTION,
+        "audio_kwargs": {"sampling_rate": SAMPLE_RATE, "truncation": False},
+    }
 
 
 def collate(

@@ -30,9 +30,11 @@ def _read(processor: Any, path: Path, settings: MediaSettings) -> Clip:
 
 
 def _encode(processor: Any, clip: Clip, text: str, settings: MediaSettings) -> "dict[str, Tensor]":
-    from .held_clip import held_clip_encoder
+    from ..media import sample_of
 
-    return held_clip_encoder(processor, clip, settings).encode(prompt_messages(Path("clip"), text))
+    messages = prompt_messages(Path("clip"), text)
+    whole = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return dict(sample_of(processor, clip, whole, settings))
 
 
 QWEN2_5_VL: Final = Family(

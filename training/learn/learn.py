@@ -5,8 +5,8 @@
 A tiny Qwen2.5-VL or Qwen2.5-Omni gets a short SFT on labels of which a share is wrong, then GRPO, with the same data set,
 prompts, media, trainers, rewards and scores as any training here. Held-out scores before and after GRPO are printed beside
 the best constant answer and beside answers to other clips; they stand in ``OUT/results.json``, and ``OUT/curves.png`` and
-``.svg`` show the rewards. A run that stands there under the same settings is not repeated. The exit code is 1 where a run
-misses what it must reach.
+``.svg`` show the rewards. ``OUT/runs/TASK_SEED`` keeps each run's data set, clips and trained model. A run that stands there
+under the same settings is not repeated. The exit code is 1 where a run misses what it must reach.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from tqdm import tqdm
 from r_avst.metrics.option_types import whole_number
 
 from .curves import draw_curves
+from .one_run import TRAINED
 from .one_run import run
 from .one_run import settings_of
 from .results import Result
@@ -58,17 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_once(task: str, seed: int, out: Path, results: Path) -> Result:
-    settings = settings_of(TASKS[task])
+    settings, folder = settings_of(TASKS[task]), out / "runs" / f"{task}_{seed}"
     found = find_result(read_results(results), task, seed, settings)
-    if found is not None:
+    if found is not None and (folder / TRAINED).is_dir():
         print(f"{task}, seed {seed}: it was run already, see {results}")
         return found
     print(f"{task}, seed {seed}:")
-    work = out / "work" / f"{task}_{seed}"
-    shutil.rmtree(work, ignore_errors=True)
-    result = run(TASKS[task], work, seed, tqdm.write)
+    shutil.rmtree(folder, ignore_errors=True)
+    result = run(TASKS[task], folder, seed, tqdm.write)
     add_result(results, task, result)
-    shutil.rmtree(work, ignore_errors=True)
     return result
 
 

@@ -1,10 +1,12 @@
 """One task with one seed, from nothing to figures."""
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from typing import Final
 
 from .controls import best_constant
 from .controls import mean_of_others
@@ -20,6 +22,9 @@ from .teaching import fine_tune
 from .teaching import reinforce
 
 Tell = Callable[[str], None]
+TRAINED: Final = "trained"
+KEPT: Final = (TRAINED, "r-avst", "videos")
+"""What a run leaves in its folder: the trained model with its processor, the data set, the clips."""
 
 
 def run(task: LearnTask, folder: Path, seed: int, tell: Tell) -> Result:
@@ -27,7 +32,8 @@ def run(task: LearnTask, folder: Path, seed: int, tell: Tell) -> Result:
 
     Args:
         task: what is learned.
-        folder: for clips, data set and model; what is left in it of an earlier run is used again or replaced.
+        folder: for clips, data set and model; what is left in it of an earlier run is used again or replaced. It ends with
+            what `KEPT` names.
         seed: of everything that is drawn.
         tell: is given a line after each step.
     """
@@ -49,6 +55,7 @@ def run(task: LearnTask, folder: Path, seed: int, tell: Tell) -> Result:
     sound, pictures = exchanged_scores(prepared) if task.media.audio else (mean_of_others(scores), None)
     told(f"with another clip's {'sound' if task.media.audio else 'video'} it is {sound:.3f}")
     seconds = round(time.monotonic() - begun, 1)
+    _keep(prepared)
     return Result(seed, before, after, constant, sound, pictures, steps, seconds, rewards, settings_of(task))
 
 
@@ -59,6 +66,17 @@ def settings_of(task: LearnTask) -> dict[str, Any]:
     own = {name: getattr(task, name) for name in task.__dataclass_fields__}
     plain = {name: asdict(value) if hasattr(value, "__dataclass_fields__") else value for name, value in own.items()}
     return plain | {"world": facts, "phases": [asdict(phase) for phase in task.phases]}
+
+
+def _keep(prepared: Prepared) -> None:
+    """Removes what only the run itself needed and saves the trained model, which comes last: it says that all is there."""
+    for path in prepared.folder.iterdir():
+        if path.name not in KEPT:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    part = prepared.folder / f"{TRAINED}.part"
+    prepared.model.save_pretrained(part)
+    prepared.encoder.processor.save_pretrained(part)
+    part.rename(prepared.folder / TRAINED)
 
 
 def _constant(prepared: Prepared) -> float:

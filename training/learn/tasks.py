@@ -119,7 +119,7 @@ SOUND = LearnTask(
     size=TinySize(hidden=64, rope_theta=1e4, hop_length=2000, audio_layers=1, spread=0.08, vision_layers=1),
     clips=256,
     held_out=64,
-    phases=(Phase(0.5, "any", 1200, 0.42, 2e-3),),
+    phases=(Phase(0.5, "any", 1200, 0.47, 2e-3),),
     sft_batch=16,
     grpo_steps=100,
     grpo_rate=5e-4,

@@ -41,7 +41,8 @@ def test_a_run_goes_all_the_way_and_is_not_repeated(
     assert "| temporal" in told.out
     assert (tmp_path / "curves.png").stat().st_size > 1000
     assert "<svg" in (tmp_path / "curves.svg").read_text()
-    assert not list((tmp_path / "work").iterdir())
+    for name in ("temporal_3", "sound_3"):
+        assert sorted(path.name for path in (tmp_path / "runs" / name).iterdir()) == ["r-avst", "trained", "videos"]
     results = read_results(tmp_path / "results.json")
     assert results["temporal"][0].sft_steps == [2, 1]
     assert len(results["temporal"][0].rewards) == 2
