@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 # A floor may import the floors before it in this row, and itself.
 FLOORS = ("metrics", "dataset_builder", "model_cards", "training", "space")
 EVALUATE_MODULE = ("metrics", "avst_metrics")
-ITS_PACKAGES = {"numpy", "scipy", "gensim", "datasets", "evaluate", "gradio"}
+ITS_PACKAGES = {"filelock", "numpy", "scipy", "gensim", "datasets", "evaluate", "gradio"}
 OWN_PACKAGE = "r_avst"
 HEAVY = ("torch", "av", "gradio", "openai", "ray", "transformers")
 # What later floors import; names of modules here would hide them where a script is run by its path.

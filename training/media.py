@@ -27,6 +27,7 @@ Messages = Sequence[Mapping[str, Any]]
 TEXT_FIELDS = ("input_ids", "attention_mask")
 PER_TOKEN = ("mm_token_type_ids",)
 """Fields with one value a token of the prompt: they are padded with it, all others are concatenated."""
+SOUND = ("input_features", "feature_attention_mask")
 MEMO_BYTES = 512_000_000
 _BRACKETS = ("vision_start", "vision_end", "audio_start", "audio_end")
 _AUDIO_REDUCTION = 4  # spectrogram frames of an audio token: the encoder halves them twice
@@ -166,15 +167,23 @@ def collate(
         completion_width: tokens that follow; they are no media.
         device: where the model is.
     """
+    moved: dict[int, Tensor] = {}  # completions of one prompt share its tensors
     batch: dict[str, list[Tensor]] = {}
     for sample in samples:
         for name, value in sample.items():
             if name in TEXT_FIELDS:
                 continue
+            own = moved.setdefault(id(value), torch.as_tensor(value).to(device))
             if name in PER_TOKEN:
-                value = torch.nn.functional.pad(value, (prompt_width - value.size(1), completion_width))
-            batch.setdefault(name, []).append(torch.as_tensor(value).to(device))
-    return {name: torch.cat(values) for name, values in batch.items()}
+                own = torch.nn.functional.pad(own, (prompt_width - own.size(1), completion_width))
+            batch.setdefault(name, []).append(own)
+    return {name: torch.cat(_as_wide(values) if name in SOUND else values) for name, values in batch.items()}
+
+
+def _as_wide(values: Sequence[Tensor]) -> list[Tensor]:
+    """Sounds beyond the extractor's own length are as long as they are; what is added to the others is masked."""
+    width = max(value.size(-1) for value in values)
+    return [torch.nn.functional.pad(value, (0, width - value.size(-1))) for value in values]
 
 
 def media_token_ids(config: Any) -> list[int]:

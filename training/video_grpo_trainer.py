@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from accelerate.utils import DistributedType
+from accelerate.utils import is_peft_model
 from torch import Tensor
 from trl import GRPOTrainer
 
@@ -62,8 +64,15 @@ class VideoGRPOTrainer(VideoTrainerMixin, GRPOTrainer):
         self._prompts: Sequence[Messages] = ()
         if options["args"].use_vllm:
             check_vllm(options["args"].vllm_mode)
+        if options["args"].distributed_state.distributed_type == DistributedType.FSDP:
+            # TRL would spread the reference over the devices of this machine.
+            options["args"].model_init_kwargs = {**(options["args"].model_init_kwargs or {}), "device_map": None}
         super().__init__(model=model, processing_class=encoder.processor, **options)
-        placeholders = media_token_ids(self.accelerator.unwrap_model(self.model).config)
+        own = self.accelerator.unwrap_model(self.model)
+        if self.is_fsdp_enabled:
+            # `generate` asks for it, and nobody sets it for FSDP 2: who ends early must go on beside the others.
+            (own.get_base_model() if is_peft_model(own) else own)._is_fsdp_managed_module = True
+        placeholders = media_token_ids(own.config)
         if self.use_vllm:
             self.vllm_generation.llm = VideoLLM(self.vllm_generation.llm)
             given = self.vllm_generation.generation_kwargs or {}

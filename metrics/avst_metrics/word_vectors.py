@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from filelock import FileLock
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -61,12 +62,7 @@ def _google_news() -> "KeyedVectors":
     """
     kept = cache_folder() / DEFAULT / "vectors.kv"
     if not kept.is_file():
-        vectors = _downloaded()
-        words = [word for word in vectors.index_to_key if word == word.lower() and word.isalnum()]
-        try:
-            _keep(_keyed_vectors(words, vectors[words]), kept)
-        except OSError as error:
-            raise WordVectorsError(f"{kept} cannot be written ({error}): set R_AVST_CACHE to a writable folder") from error
+        _make(kept)
     try:
         return _read_kv(kept)
     except Exception as error:  # a pickle that was cut off raises what it likes
@@ -84,9 +80,21 @@ def _downloaded() -> "KeyedVectors":
         raise WordVectorsError(f"{DEFAULT} cannot be downloaded ({error!r}). {_ways_out()}") from error
 
 
+def _make(path: Path) -> None:
+    """Downloads and converts; of several processes that ask at once, as those of a training do, one does it."""
+    try:
+        path.parent.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.parent.parent / f"{DEFAULT}.lock"):
+            if not path.is_file():
+                vectors = _downloaded()
+                words = [word for word in vectors.index_to_key if word == word.lower() and word.isalnum()]
+                _keep(_keyed_vectors(words, vectors[words]), path)
+    except OSError as error:
+        raise WordVectorsError(f"{path} cannot be written ({error}): set R_AVST_CACHE to a writable folder") from error
+
+
 def _keep(vectors: "KeyedVectors", path: Path) -> None:
     """Saves in one step, so that a killed run leaves nothing half-written."""
-    path.parent.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent.parent) as scratch:
         folder = Path(scratch) / "ready"
         folder.mkdir()

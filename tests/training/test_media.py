@@ -108,6 +108,15 @@ def test_media_of_rows_are_put_together(folder: Path) -> None:
     assert batch["video_grid_thw"].shape == (4, 3)
 
 
+def test_a_sound_beyond_the_extractors_length_stands_beside_shorter_ones() -> None:
+    samples = [
+        {"input_features": torch.ones(1, 4, width), "feature_attention_mask": torch.ones(1, width)} for width in (6, 9)
+    ]
+    batch = collate(samples, 1, 0, torch.device("cpu"))
+    assert batch["input_features"].shape == (2, 4, 9)
+    assert batch["feature_attention_mask"].sum(dim=1).tolist() == [6, 9]
+
+
 def test_placeholders_of_both_families_are_known(folder: Path) -> None:
     assert len(media_token_ids(tiny_model(folder, "vl").config)) >= 4
     assert len(media_token_ids(tiny_model(folder, "omni").config)) >= 5

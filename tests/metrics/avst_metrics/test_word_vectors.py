@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dataclasses import field
 from http.server import BaseHTTPRequestHandler
@@ -275,7 +276,7 @@ def packed(model: KeyedVectors, folder: Path) -> bytes:
 
 
 def files_in(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
 def assert_equal_vectors(found: KeyedVectors | None, model: KeyedVectors, words: list[str]) -> None:
@@ -301,6 +302,14 @@ def test_the_default_is_downloaded_once_and_then_mapped_from_the_cache(site: Sit
     assert second is not None
     assert isinstance(second.vectors, np.memmap)
     assert not second.vectors.flags.writeable
+
+
+def test_of_several_that_ask_at_once_one_downloads(site: Site, cache: Path) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(load_word_vectors, [DEFAULT] * 3))
+    for vectors in found:
+        assert_equal_vectors(vectors, google_news_like(), KEPT)
+    assert site.downloads() == 1
 
 
 def test_only_words_that_a_lookup_can_ask_for_are_kept(site: Site, cache: Path) -> None:
