@@ -39,6 +39,8 @@ from r_avst.metrics.significance import MIN_QUESTIONS
 from r_avst.metrics.significance import Difference
 from r_avst.metrics.significance import least_resamples
 from r_avst.metrics.significance import paired_bootstrap
+from r_avst.metrics.tables import PAPER_LEFT_OUT
+from r_avst.metrics.tables import RELEASED
 from r_avst.metrics.tables import SKILL_OF
 from r_avst.metrics.tables import TITLES
 
@@ -47,8 +49,9 @@ Puts models side by side: the paper's tables 2 and 3 with the rows of r-avst-sco
 
 Give files of `r-avst-score --json`. Each mean has its 95% interval. Rows stand by m_tIoU (temporal, spatio-temporal) or
 m_vIoU (spatial). The last column is how far a row is above the next scored row below it; * marks what a paired bootstrap
-over the questions tells from 0 at 5%, after Holm's correction for all such pairs of a table. The paper's rows have no
-scores of single questions and so no mark; nor have files of an older r-avst-score.
+over the questions tells from 0 at 5%, after Holm's correction for all such pairs of a table. The paper's rows stand only
+beside all questions of the released test split; they have no scores of single questions and so no mark. Nor have files of an
+older r-avst-score.
 
 Files that were scored on other questions or with other settings are refused: such rows cannot be compared. A floor may
 stand in several files, if it is the same in all.
@@ -64,6 +67,10 @@ RANKED_BY: Final[dict[Task, str]] = {"temporal": "m_tIoU", "spatial": "m_vIoU", 
 PAPER_NOTE = (
     "Rows of the paper are those of arXiv 2511.16901, tables 2 and 3, for orientation: it counts 663, 664 and 306 questions "
     "where the released file has 666, 666 and 306, and how it matched names and times is known in part only."
+)
+INDEPENDENCE_NOTE = (
+    "Intervals and marks treat questions as independent, although some share a video: they may be too narrow, and told too "
+    "readily."
 )
 
 _ROUNDING = 1e-6
@@ -163,7 +170,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def leaderboard(files: Sequence[ScoreFile], resamples: int, seed: int) -> Leaderboard:
-    """Ranks the rows of all files beside the paper's.
+    """Ranks the rows of all files, beside the paper's where all questions of the release were scored.
 
     Args:
         files: at least one.
@@ -177,7 +184,12 @@ def leaderboard(files: Sequence[ScoreFile], resamples: int, seed: int) -> Leader
     check_comparable(files)
     models = _models(files)
     by_task = {task: [own for own in models if task in own.figures] for task in TASKS}
-    tables = tuple(_table(task, own, resamples, seed) for task, own in by_task.items() if own)
+    with_paper = _counts(models) == RELEASED
+    tables = tuple(
+        _table(task, own, _paper(task, own[0]) if with_paper else [], resamples, seed)
+        for task, own in by_task.items()
+        if own
+    )
     if not tables:
         raise LeaderboardError(f"{files[0].path} holds no figures of any model: score predictions with r-avst-score")
     return Leaderboard(tuple(files), tuple(models), tables, resamples, seed)
@@ -213,8 +225,14 @@ def _alike(one: ScoredRow, other: ScoredRow) -> bool:
     return first.shape == second.shape and np.allclose(first, second, rtol=0, atol=_ROUNDING, equal_nan=True)
 
 
-def _table(task: Task, models: Sequence[ScoredRow], resamples: int, seed: int) -> Table:
-    rows = [_measured(task, own) for own in models] + _paper(task, models[0])
+def _counts(models: Iterable[ScoredRow]) -> dict[Task, int]:
+    """Questions of each task, those with it for which the ranking score is not defined."""
+    ranked = ((task, own[RANKED_BY[task]]) for model in models for task, own in model.figures.items())
+    return {task: own.count + own.undefined for task, own in ranked}
+
+
+def _table(task: Task, models: Sequence[ScoredRow], paper: Sequence[Row], resamples: int, seed: int) -> Table:
+    rows = [_measured(task, own) for own in models] + [*paper]
     rows.sort(key=lambda row: (-_rank(task, row), row.kind == "paper", row.name))
     return Table(task, tuple(rows), _leads(task, [row for row in rows if row.kind != "paper"], resamples, seed))
 
@@ -361,7 +379,8 @@ def _notes(board: Leaderboard, write: Callable[[str], str], mark: str) -> list[s
     notes = [
         f'"above next" is the mean difference to the next scored row below (floors too, rows of the paper not) and its 95% '
         f"interval. {mark}: told from 0 at 5% by a paired bootstrap over the questions ({board.resamples:,} resamples, seed "
-        f"{board.seed}), after Holm's correction for all such pairs of the table. Without it, the order may be chance."
+        f"{board.seed}), after Holm's correction for all such pairs of the table. Without it, the order may be chance.",
+        INDEPENDENCE_NOTE,
     ]
     if few := [table.task for table in board.tables if _too_few(table)]:
         notes.append(f"Fewer than {MIN_QUESTIONS} questions, so no difference is tested: {', '.join(few)}.")
@@ -375,7 +394,8 @@ def _notes(board: Leaderboard, write: Callable[[str], str], mark: str) -> list[s
             notes.append(f"{write(own.name)}: {own.missing:,} questions have no prediction; each scores 0.")
     if any(own.name in FLOORS for own in board.models):
         notes += LEGEND.splitlines()
-    return [*notes, PAPER_NOTE]
+    has_paper = any(row.kind == "paper" for table in board.tables for row in table.rows)
+    return [*notes, PAPER_NOTE if has_paper else PAPER_LEFT_OUT]
 
 
 def _too_few(table: Table) -> bool:

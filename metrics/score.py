@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         "--predictions", type=Path, nargs="+", default=[], metavar="FILE", help="JSON lines; several files are several rows"
     )
     parser.add_argument("--with-floors", action="store_true", help="add rows of answers made without looking at a video")
-    parser.add_argument("--with-paper", action="store_true", help="add the paper's rows")
+    parser.add_argument("--with-paper", action="store_true", help="add the paper's rows, beside the released test split")
     parser.add_argument("--by", choices=BREAKDOWNS, help="break the tables down by this")
     parser.add_argument("--balanced", action="store_true", help="score a subset with as many questions of each task")
     parser.add_argument("--seed", type=whole_number, help="of the subset, the bootstrap and the random floors (default: 0)")
@@ -124,13 +124,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_writable(*paths: Path | None) -> None:
-    """Before the scoring, not after it."""
+    """Before the scoring, not after it; what the scoring does not come to write is not left behind empty."""
     given = [path for path in paths if path is not None]
     if len({path.resolve() for path in given}) < len(given):
         raise OutputError(f"{given[0]}: two outputs cannot go to one file")
     for path in given:
+        there = path.exists()
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.open("a", encoding="utf-8").close()
+            if not there:
+                path.unlink()
         except OSError as error:
             raise OutputError(f"{path}: it cannot be written ({error.strerror})") from None
 

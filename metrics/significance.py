@@ -1,4 +1,7 @@
-"""Whether one model scores higher than another on the same questions: paired bootstrap, corrected for many comparisons."""
+"""Whether one model scores higher than another on the same questions: paired bootstrap, corrected for many comparisons.
+
+Questions are drawn as if they were independent; some share a video, so intervals may be too narrow.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -13,6 +13,9 @@ from .floors import LEGEND
 from .paper_tables import SCORES
 from .paper_tables import paper_rows
 
+RELEASED: dict[Task, int] = {"temporal": 666, "spatial": 666, "spatio_temporal": 306}
+"""Questions of the released test split, beside which the paper's rows may stand."""
+PAPER_LEFT_OUT = "The paper's rows are of the released test split and are left out here."
 TITLES: dict[Task, str] = {
     "temporal": "Temporal (paper, table 3)",
     "spatial": "Spatial (paper, table 2)",
@@ -26,20 +29,31 @@ SKILL_OF: dict[Task, tuple[str, ...]] = {
 
 
 def render_tables(result: Mapping[str, Any], with_paper: bool) -> str:
-    """The tables of `score.score`'s result, figures in percent; under each mean its 95% interval."""
+    """The tables of `score.score`'s result, figures in percent; under each mean its 95% interval.
+
+    The paper's rows stand beside as many questions as were released only; else a line says that they are left out.
+    """
     settings, models = result["settings"], result["models"]
+    beside = with_paper and _counts(models) == RELEASED
     blocks = [_heading(settings)]
     for task in TASKS:
         rows = {name: own["figures"].get(task) for name, own in models.items() if task in own["figures"]}
         if rows:
-            paper = paper_rows(task) if with_paper else {}
+            paper = paper_rows(task) if beside else {}
             blocks.append(_table(task, rows, paper))
     if settings["by"]:
         blocks += [_breakdown(task, models, settings["by"]) for task in TASKS]
     blocks += [_missing(name, own["missing"], settings["questions"]) for name, own in models.items() if own["missing"]]
     if FLOORS.keys() & models.keys():
         blocks.append(LEGEND)
+    if with_paper and not beside:
+        blocks.append(PAPER_LEFT_OUT)
     return "\n\n".join(block for block in blocks if block)
+
+
+def _counts(models: Mapping[str, Any]) -> dict[Task, int]:
+    figures = ((task, own["figures"][task]) for own in models.values() for task in TASKS if task in own["figures"])
+    return {task: own["format_rate"]["count"] for task, own in figures}
 
 
 def _heading(settings: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ class SeeingModel:
     def __init__(self, processor: Any) -> None:
         self.processor = processor
         self.device = torch.device("cpu")
-        self.config = SimpleNamespace()
+        self.config = SimpleNamespace(get_text_config=SimpleNamespace)  # it says no context
         self.generation_config = SimpleNamespace(eos_token_id=processor.tokenizer.eos_token_id)
         self.seen: list[Any] = []
         self.prompts: list[str] = []

@@ -18,7 +18,7 @@ from r_avst.training.tiny_models import write_tiny_omni
 from r_avst.training.tiny_models import write_tiny_vl
 
 BARE_TEMPLATE = VL_TEMPLATE.replace("<|vision_start|><|video_pad|><|vision_end|>", "<|video_pad|>")
-"""As of Qwen3-VL and VideoLLaMA3: their processors put times and brackets around the frames."""
+"""As of VideoLLaMA3; the processor of Qwen3-VL puts brackets around frames by itself, whatever the template does."""
 INTERNVL_TEMPLATE = VL_TEMPLATE.replace("<|vision_start|><|video_pad|><|vision_end|>", "<video>\n")
 _PADS = ("<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 _INTERNVL_TOKENS = {
@@ -70,7 +70,7 @@ def write_tiny_qwen3_vl(folder: Path, seed: int, texts: Sequence[str]) -> Path:
     )
     images = transformers.Qwen2VLImageProcessor(patch_size=16, merge_size=2)
     processor = transformers.Qwen3VLProcessor(
-        images, tokenizer, transformers.Qwen3VLVideoProcessor(), chat_template=BARE_TEMPLATE
+        images, tokenizer, transformers.Qwen3VLVideoProcessor(), chat_template=VL_TEMPLATE
     )
     return _save(folder, seed, transformers.Qwen3VLForConditionalGeneration, config, processor)
 

@@ -52,6 +52,11 @@ from .prompts import prompt_text
 T = TypeVar("T")
 R = TypeVar("R")
 _WAIT: Final = 0.1  # seconds after which a thread that waits for room looks whether it is still wanted
+_WANT_OF_MEMORY: Final = ("CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
+class ContextError(ValueError):
+    """A question and its answer are longer than the model's context; the message says by what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +99,10 @@ class _Sample:
 
 @dataclass(slots=True)
 class _Made:
-    """The last sample that was made of a clip's pictures, and what was told in it; empty at first."""
+    """The last sample that was made of a clip's pictures, and the conversation in it; empty at first."""
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
-    told: str = ""
+    chat: str = ""
 
 
 class ModelBackend:
@@ -133,12 +138,13 @@ class ModelBackend:
         self._model, self._processor, self._family = model, processor, family
         self._settings, self._form, self._decoding, self._readers = settings, form, decoding, readers
         self._batch_size = decoding.batch_size
+        self._special = _special_tokens(processor)
 
     def answers(self, asks: Sequence[Ask]) -> Iterator[Reply | Unanswered]:
         """Asks all of them, those of one video one after another; each comes back once.
 
-        A video that cannot be read, a question that cannot be put, and one for which memory does not suffice even alone come
-        back unanswered.
+        A video that cannot be read, a question that cannot be put, one that is longer than the model's context, and one for
+        which memory does not suffice even alone come back unanswered.
         """
         ordered = sorted(asks, key=lambda ask: str(ask.video))
         groups = [list(group) for _, group in groupby(ordered, key=lambda ask: ask.video)]
@@ -187,18 +193,45 @@ class ModelBackend:
             return Unanswered(ask.question_id, f"{ask.video}: its frames are {found}, the question is for {said}")
         size, audio = clip.processed_size, self._settings.audio
         try:
+            self._check_question(ask.question)
             text = prompt_text(ask.question, ask.task, self._form, size, clip.source_size, audio)
-        except PromptError as error:
+            tensors = self._tensors(clip, text, made)
+            self._check_length(tensors["input_ids"].size(1))
+        except ValueError as error:  # of this package's own classes, or of the model's processor
             return Unanswered(ask.question_id, str(error))
-        return _Sample(ask, self._tensors(clip, text, made), size, clip.fps, clip_times(clip))
+        return _Sample(ask, tensors, size, clip.fps, clip_times(clip))
+
+    def _check_question(self, question: str) -> None:
+        """A medium's token in a question would stand for a medium that is not there.
+
+        Raises:
+            PromptError: the question holds a special token.
+        """
+        held = next((token for token in self._special if token in question), None)
+        if held is not None:
+            raise PromptError(f"the question {question[:80]!r} holds {held!r}, a special token of the model: rewrite it")
+
+    def _check_length(self, tokens: int) -> None:
+        """Positions behind those of training are no error to a model: it writes on, and badly.
+
+        Raises:
+            ContextError: the tokens of a question and of its answer are more than the model's context.
+        """
+        context = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        new = self._decoding.max_new_tokens
+        if context is not None and tokens + new > context:
+            raise ContextError(
+                f"{tokens} tokens and {new} new ones are more than the model's context of {context}: "
+                "lower --max-frames or --max-pixels"
+            )
 
     def _tensors(self, clip: Clip, text: str, made: _Made) -> Mapping[str, Tensor]:
-        told = self._family.told(clip, text)
+        chat = self._family.chat(self._processor, clip, text)
         if made.tensors:
-            other = with_other_text(self._processor, made.tensors, made.told, told)
+            other = with_other_text(self._processor, made.tensors, made.chat, chat)
             if other is not None:
                 return other
-        made.tensors, made.told = self._family.encode(self._processor, clip, text, self._settings), told
+        made.tensors, made.chat = self._family.encode(self._processor, clip, text, self._settings), chat
         return made.tensors
 
     # --- answers ------------------------------------------------------------------------------------------------------
@@ -207,7 +240,9 @@ class ModelBackend:
         """Replies to a batch; where memory does not suffice, to each half of it, and batches stay that small."""
         try:
             replies = self._generated(batch)
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not _for_want_of_memory(error):
+                raise
             replies = None
         if replies is not None:
             yield from replies
@@ -280,6 +315,18 @@ class ModelBackend:
             completion_tokens=written,
             finish="stop" if ended else "length",
         )
+
+
+def _special_tokens(processor: Any) -> tuple[str, ...]:
+    """Those of the tokenizer, and the processor's own for media, which a tokenizer need not call special."""
+    own = {token for name, token in vars(processor).items() if name.endswith("_token") and isinstance(token, str)}
+    added = processor.tokenizer.added_tokens_decoder.values()
+    return tuple(sorted((own | {token.content for token in added if token.special}) - {""}))
+
+
+def _for_want_of_memory(error: RuntimeError) -> bool:
+    """Libraries that PyTorch calls say it in words alone."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _WANT_OF_MEMORY)
 
 
 @contextmanager

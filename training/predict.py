@@ -3,6 +3,7 @@
 # Absolute imports, so that the file also runs by its path; heavy ones in the functions, so that --help does not wait.
 import argparse
 import hashlib
+import json
 import os
 import sys
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,7 +54,10 @@ from r_avst.training.prediction_rows import part_file
 from r_avst.training.prediction_rows import read_done
 from r_avst.training.prompts import prompt_text
 
-COLUMNS: Final = ("question_id", "video_id", "task", "question", "width", "height")
+ASKED_COLUMNS: Final = ("question_id", "video_id", "task", "question")
+COLUMNS: Final = (*ASKED_COLUMNS, "width", "height")
+CONFIG_FILES: Final = ("config.json", "adapter_config.json")
+WEIGHT_FILES: Final = ("*.safetensors", "*.bin", "adapter_config.json")
 SOME_SIZE: Final = (640, 360)  # pixels, of the prompt that stands for all
 INTERRUPTED: Final = 130
 PORTION: Final = 4  # batches that a worker of Ray is given at a time: what a kill costs at most
@@ -124,7 +129,9 @@ def predict(options: argparse.Namespace) -> int:
     process = Process.here()
     own_shard = options.shard.split(process.rank + 1, process.count)
     plan = make_plan(options)
-    rows = _questions(options)
+    every = load_rows(options.dataset, options.split, COLUMNS)
+    plan = replace(plan, settings={**plan.settings, "questions": questions_digest(every)})
+    rows = list(every.select(range(min(options.limit, len(every)))) if options.limit else every)
     mine = _of_shard(rows, own_shard)
     waiting = _waiting(plan, process, mine, len(rows))
     tasks = {row["question_id"]: TASKS[row["task"]] for row in rows}
@@ -206,21 +213,56 @@ def _settings(options: argparse.Namespace, family: Family, form: AnswerForm, med
     }
     if options.backend == "openai":
         return common | {"send": options.send, "extra_body": options.extra_body}
-    return common | {"dtype": _dtype(options), "attn": options.attn}
+    weights = weights_digest(options.model, options.revision)
+    return common | {"dtype": _dtype(options), "attn": options.attn, "weights": weights}
 
 
 def prompt_digest(form: AnswerForm, audio: bool) -> str:
     """Changes with the words of the prompt, so that a file does not mix answers to different ones."""
     texts = [prompt_text("?", task, form, SOME_SIZE, SOME_SIZE, audio) for task in TASKS]
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
+    return _digest("\n".join(texts))
+
+
+def weights_digest(name: str, revision: str) -> str:
+    """Changes with the weights that stand behind a name: of an adapter, with its own and with those of its base.
+
+    Files of a folder are told apart by names, sizes and times of change: reading all of a large model takes minutes. Of a
+    model on the Hub the commit tells, or the revision as given where the cache knows no commit.
+
+    Raises:
+        PredictOptionError: there is no such checkpoint.
+    """
+    try:  # it asks the Hub for a file, so that from the first run on the cache knows the commit
+        base, base_revision = _base_of(name, revision)
+    except (OSError, ValueError) as error:
+        raise PredictOptionError(f"--model {name}: there is no such checkpoint ({error})") from None
+    return _digest(json.dumps([_weights_of(name, revision), _weights_of(base, base_revision)]))
+
+
+def _weights_of(name: str, revision: str) -> list[Any]:
+    from transformers.utils.hub import cached_file
+    from transformers.utils.hub import extract_commit_hash
+
+    if (folder := Path(name)).is_dir():
+        found = {path.name: path.stat() for pattern in WEIGHT_FILES for path in folder.glob(pattern)}
+        return [[file, own.st_size, own.st_mtime_ns] for file, own in sorted(found.items())]
+    quiet = {f"_raise_exceptions_for_{what}": False for what in ("gated_repo", "missing_entries", "connection_errors")}
+    files = (cached_file(name, file, revision=revision, local_files_only=True, **quiet) for file in CONFIG_FILES)
+    known = (extract_commit_hash(file, None) for file in files)
+    return [next(filter(None, known), revision)]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 # --- questions --------------------------------------------------------------------------------------------------------
 
 
-def _questions(options: argparse.Namespace) -> list[dict[str, Any]]:
-    rows = load_rows(options.dataset, options.split, COLUMNS)
-    return list(rows.select(range(min(options.limit, len(rows)))) if options.limit else rows)
+def questions_digest(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Changes with what is asked of which video; not with sizes, which a data set may learn from its videos later."""
+    asked = [[row[name] for name in ASKED_COLUMNS] for row in rows]
+    return _digest(json.dumps(asked))
 
 
 def _of_shard(rows: Sequence[Mapping[str, Any]], own: Shard) -> list[Mapping[str, Any]]:
@@ -334,7 +376,7 @@ def _open_server(plan: Plan) -> Backend:
 
     own = plan.options
     chat = ChatOptions(own.model, own.base_url, own.timeout, own.max_attempts, own.max_new_tokens, own.temperature)
-    server = ServerSettings(chat, own.send, own.concurrency, own.video_url, own.seed, own.extra_body)
+    server = ServerSettings(chat, own.send, own.concurrency, own.video_url, own.seed, own.extra_body, own.videos)
     return ServerBackend(server, plan.media, plan.form)
 
 

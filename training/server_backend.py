@@ -4,8 +4,9 @@ The frames go out as JPEG at the size and the times that `clips` gives them, eac
 file itself goes out, or an address of it: then the server samples the frames, at times and sizes that it does not tell.
 
 Whose fault a failure is decides what becomes of it. A request that the server refuses, and a video that cannot be read, cost
-one question. A wrong key or model stops everything. A server that does not answer, though asked again as often as
-``max_attempts`` says, may have choked on a question or be down: which it was, the next answers tell.
+one question; a server that refuses all it is asked at first is set up wrong, which costs none. A wrong key stops everything,
+and so does a wrong model, told by 403 or 404 before anything was answered. A server that does not answer, though asked again
+as often as ``max_attempts`` says, may have choked on a question or be down: which it was, the next answers tell.
 """
 
 import base64
@@ -20,10 +21,10 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED
 from concurrent.futures import Future
-from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait
 from dataclasses import dataclass
 from dataclasses import field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,11 +65,14 @@ SENDS: tuple[Send, ...] = get_args(Send)
 Block = Mapping[str, Any]
 JPEG_QUALITY: Final = 95
 TIME_DECIMALS: Final = 2  # of the seconds told before a frame
-STOPPING: Final = (401, 403, 404)
+STOPPING: Final = (401,)
 """Of these every other request would die, too."""
+DENYING: Final = (403, 404)
+"""Of these, too, unless others were answered: then they may be about a question, or a replica."""
 PASSING: Final = (408, 409, 429, 502, 503, 504)
 """The server's condition, not the question's: they were asked again until `ChatOptions.max_attempts`."""
 LEAST_IN_DOUBT: Final = 3  # questions in a row at which a server did not answer, until it is taken to be down
+LEAST_REFUSED: Final = 3  # questions, and videos, that a server refuses at first, until it is taken to be set up wrong
 MEDIA_TYPES: Final = {".mkv": "video/x-matroska", ".mov": "video/quicktime", ".ts": "video/mp2t", ".webm": "video/webm"}
 
 
@@ -84,10 +88,11 @@ class ServerSettings:
         chat: model, address, timeout, attempts, length of the answer, temperature.
         send: ``frames``: images with their times; ``video``: the file in the request; ``url``: an address of the file.
         concurrency: questions that are under way at once.
-        url_prefix: what stands before the file's name in an address; None makes it ``file://`` and the whole path, which
-            vLLM takes with ``--allowed-local-media-path``.
+        url_prefix: what stands before the file's path below ``videos`` in an address; None makes it ``file://`` and the
+            whole path, which vLLM takes with ``--allowed-local-media-path``.
         seed: is sent where answers are drawn at random.
         extra_body: further fields of a request, as a server has them.
+        videos: the folder that ``url_prefix`` stands for; None where all files lie in it itself.
 
     Raises:
         ValueError: there is no such way to send, or ``concurrency`` is not above 0.
@@ -99,6 +104,7 @@ class ServerSettings:
     url_prefix: str | None = None
     seed: int | None = None
     extra_body: Mapping[str, Any] = field(default_factory=dict)
+    videos: Path | None = None
 
     def __post_init__(self) -> None:
         if self.send not in SENDS:
@@ -140,9 +146,12 @@ def file_sent(path: Path) -> SentVideo:
     return _video_sent(_data_url(MEDIA_TYPES.get(path.suffix.lower(), "video/mp4"), path.read_bytes()))
 
 
-def address_sent(path: Path, prefix: str | None) -> SentVideo:
-    """An address of the file: of this machine, or ``prefix`` and the file's name."""
-    return _video_sent(path.resolve().as_uri() if prefix is None else f"{prefix.rstrip('/')}/{quote(path.name)}")
+def address_sent(path: Path, prefix: str | None, videos: Path | None) -> SentVideo:
+    """An address of the file: of this machine, or ``prefix`` and the file's path below ``videos``."""
+    if prefix is None:
+        return _video_sent(path.resolve().as_uri())
+    below = path.relative_to(videos or path.parent).as_posix()
+    return _video_sent(f"{prefix.rstrip('/')}/{quote(below)}")
 
 
 def _video_sent(url: str) -> SentVideo:
@@ -224,6 +233,10 @@ class _TroubleError(RuntimeError):
     """The server gives no answer, be it for this request or for all."""
 
 
+class _DeniedError(_TroubleError):
+    """The server says that there is no such model, or not for this key."""
+
+
 class _VideoChat(ChatClient):
     """The client of the builder, with what it has no need of: why an answer ended, and a fault that may be a question's."""
 
@@ -232,7 +245,7 @@ class _VideoChat(ChatClient):
 
         Raises:
             _RequestError: the server refuses this request, breaks on it, or answers with no chat completion every time.
-            _TroubleError: the server does not answer, or is overloaded.
+            _TroubleError: the server does not answer, is overloaded, or denies the model.
             ServerError: it cannot be used.
         """
         problem = ""
@@ -243,6 +256,10 @@ class _VideoChat(ChatClient):
             except ValidationError as error:
                 problem = f"{error.errors()[0]['msg']}: {body[:MAX_PROBLEM]!r}"
         raise _RequestError(f"the server answered with no chat completion ({problem}); is --base-url right?")
+
+    def close(self) -> None:
+        """Ends all attempts: no further request goes out."""
+        self._client.close()
 
     def _body(self, blocks: Sequence[Block], settings: ServerSettings) -> str:
         import openai
@@ -271,6 +288,8 @@ def _failure(error: "APIStatusError", model: str) -> Exception:
     problem = f"the server says {status} for the model {model!r}: {error.message[:MAX_PROBLEM]}"
     if status in STOPPING:
         return ServerError(f"{problem}. What to do: {ADVICE[status]}")
+    if status in DENYING:
+        return _DeniedError(f"{problem}. What to do: {ADVICE[status]}")
     return _TroubleError(problem) if status in PASSING else _RequestError(problem)
 
 
@@ -333,58 +352,54 @@ class ServerBackend:
 
         A question at which the server did not answer comes back as `Unanswered` once another one, asked later, is answered.
         When as many as are under way at once (three at least) have gone without an answer and none was answered between, or
-        none was in the whole run, the server is down: those do not come back, and a later run asks them again.
+        none was in the whole run, the server is down: those do not come back, and a later run asks them again. Nor do those
+        come back that it refused, if they are the first of the run, as many, and of three videos (or all there are).
+
+        When it is stopped, what is answered by then comes back still; what is under way is not waited for, and the backend
+        is of no further use.
 
         Raises:
-            ServerError: the server cannot be used, or is down.
+            ServerError: the server cannot be used, is down, or refuses everything.
         """
-        in_doubt: list[_InDoubt] = []
-        answered = False
-        for result in self._results(sorted(asks, key=lambda ask: str(ask.video))):
-            if isinstance(result, _InDoubt):
-                in_doubt.append(result)
-                if len(in_doubt) >= max(LEAST_IN_DOUBT, self._settings.concurrency):
-                    raise _down(in_doubt)
-                continue
-            if isinstance(result, _Answered):
-                answered = True
-                yield from (own.given_up for own in in_doubt if own.at <= result.asked_at)
-                in_doubt = [own for own in in_doubt if own.at > result.asked_at]
-            yield result.reply if isinstance(result, _Answered) else result
-        if in_doubt and not answered:
-            raise _down(in_doubt)
-        yield from (own.given_up for own in in_doubt)
-
-    def _results(self, asks: Sequence[Ask]) -> "Iterator[_Answered | Unanswered | _InDoubt]":
-        """What comes of each, as it comes. What is under way when the server turns out to be of no use is waited for."""
-        waiting = iter(asks)
-        pool = ThreadPoolExecutor(self._settings.concurrency)
-        under_way = {pool.submit(self._asked, ask) for ask in islice(waiting, self._settings.concurrency)}
-        stop: ServerError | None = None
+        pending: set[Future[_Result]] = set()
         try:
-            while under_way:
-                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                for future in done:
-                    try:
-                        yield future.result()
-                    except ServerError as error:
-                        stop = error
-                if stop is None:
-                    under_way |= {pool.submit(self._asked, ask) for ask in islice(waiting, len(done))}
-        finally:  # a stop by the user: what hangs is not waited for
-            pool.shutdown(wait=False, cancel_futures=True)
-        if stop is not None:
-            raise stop
+            yield from self._judged(sorted(asks, key=lambda ask: str(ask.video)), pending)
+        except (ServerError, KeyboardInterrupt):
+            yield from _answered_by_now(pending)
+            raise
+        finally:
+            if pending:
+                self._chat.close()
 
-    def _asked(self, ask: Ask) -> "_Answered | Unanswered | _InDoubt":
+    def _judged(self, asks: Sequence[Ask], pending: "set[Future[_Result]]") -> Iterator[Reply | Unanswered]:
+        """What comes of each, as it comes; ``pending`` are at any time those of which nothing has come back yet."""
+        waiting = iter(asks)
+        judge = _Judge(self._settings.concurrency, len({ask.video for ask in asks}))
+        while True:
+            for ask in islice(waiting, self._settings.concurrency - len(pending)):
+                pending.add(_in_background(partial(self._asked, ask, judge.answered)))
+            if not pending:
+                break
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                pending.discard(future)
+                yield from judge.told(future.result())
+        yield from judge.ended()
+
+    def _asked(self, ask: Ask, answered: threading.Event) -> "_Result":
+        """Asks one question; ``answered`` tells all of a run that one was."""
         try:
             sent = self._sent(ask.video)
             asked_at = time.monotonic()
             completion = self._chat.ask([*sent.blocks, _text_block(self._prompt(ask, sent))], self._settings)
-        except (VideoError, PromptError, OSError, _RequestError) as error:
+        except _RequestError as error:
+            return _Refused(Unanswered(ask.question_id, str(error)), ask.video)
+        except (VideoError, PromptError, OSError) as error:
             return Unanswered(ask.question_id, str(error))
         except _TroubleError as error:
+            if isinstance(error, _DeniedError) and not answered.is_set():
+                raise ServerError(str(error)) from None
             return _InDoubt(Unanswered(ask.question_id, str(error)), time.monotonic())
+        answered.set()
         return _Answered(_reply(ask, self._form, sent, completion), asked_at)
 
     def _prompt(self, ask: Ask, sent: SentVideo) -> str:
@@ -395,7 +410,7 @@ class ServerBackend:
         if self._settings.send == "video":
             return file_sent(path)
         if self._settings.send == "url":
-            return address_sent(path, self._settings.url_prefix)
+            return address_sent(path, self._settings.url_prefix, self._settings.videos)
         return frames_sent(read_clip(path, self._media))
 
 
@@ -413,6 +428,98 @@ class _InDoubt:
 
     given_up: Unanswered
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A question that the server refused, or broke on: what becomes of it if others are answered."""
+
+    given_up: Unanswered
+    video: Path
+
+
+_Result = _Answered | _InDoubt | _Refused | Unanswered
+
+
+class _Judge:
+    """Tells what is a question's fault from what is the server's, by what came of the others of a run."""
+
+    def __init__(self, concurrency: int, videos: int) -> None:
+        self.answered = threading.Event()
+        self._concurrency, self._videos = concurrency, videos
+        self._in_doubt: list[_InDoubt] = []
+        self._refused: list[_Refused] = []
+
+    def told(self, result: _Result) -> Iterator[Reply | Unanswered]:
+        """What can be handed on, now that this came.
+
+        Raises:
+            ServerError: the server is down, or refuses everything.
+        """
+        if isinstance(result, Unanswered):
+            yield result
+        elif isinstance(result, _InDoubt):
+            self._in_doubt.append(result)
+            if len(self._in_doubt) >= max(LEAST_IN_DOUBT, self._concurrency):
+                raise _down(self._in_doubt)
+        elif isinstance(result, _Refused):
+            self._refused.append(result)
+            yield from self._freed() if self.answered.is_set() else self._held()
+        else:
+            yield result.reply
+            yield from self._freed()
+            yield from (own.given_up for own in self._in_doubt if own.at <= result.asked_at)
+            self._in_doubt = [own for own in self._in_doubt if own.at > result.asked_at]
+
+    def ended(self) -> Iterator[Unanswered]:
+        """What was still held when all had come.
+
+        Raises:
+            ServerError: the server is down.
+        """
+        if self._in_doubt and not self.answered.is_set():
+            raise _down(self._in_doubt)
+        yield from self._freed()
+        yield from (own.given_up for own in self._in_doubt)
+
+    def _freed(self) -> Iterator[Unanswered]:
+        freed, self._refused = self._refused, []
+        return (own.given_up for own in freed)
+
+    def _held(self) -> Iterator[Unanswered]:
+        # All questions of one video may be too long; of several, the server is more likely to be at fault.
+        videos = len({own.video for own in self._refused})
+        if len(self._refused) >= max(LEAST_REFUSED, self._concurrency) and videos >= min(LEAST_REFUSED, self._videos):
+            raise _refusing(self._refused)
+        return iter(())
+
+
+def _in_background(call: "Callable[[], _Result]") -> "Future[_Result]":
+    """In a thread that does not keep the process from ending, as those of an executor would."""
+    future: Future[_Result] = Future()
+    threading.Thread(target=_settle, args=(future, call), daemon=True).start()
+    return future
+
+
+def _settle(future: "Future[_Result]", call: "Callable[[], _Result]") -> None:
+    try:
+        future.set_result(call())
+    except BaseException as error:  # whoever waits for it must hear of it
+        future.set_exception(error)
+
+
+def _answered_by_now(pending: "set[Future[_Result]]") -> Iterator[Reply]:
+    for future in [own for own in pending if own.done()]:
+        if future.exception() is None and isinstance(result := future.result(), _Answered):
+            yield result.reply
+
+
+def _refusing(refused: Sequence[_Refused]) -> ServerError:
+    return ServerError(
+        f"{refused[-1].given_up.reason}; so it was with all of the first {len(refused)} questions, and none was answered. "
+        "Are the options right for this server (--model, --send, --max-frames, --extra-body)? None of these questions "
+        "counts as failed: run again to ask them"
+    )
 
 
 def _down(in_doubt: Sequence[_InDoubt]) -> ServerError:

@@ -27,6 +27,7 @@ from r_avst.metrics.leaderboard import main
 from r_avst.metrics.paper_tables import MODELS
 from r_avst.metrics.paper_tables import SCORES
 from r_avst.metrics.paper_tables import paper_rows
+from r_avst.metrics.tables import RELEASED
 from r_avst.metrics.tables import TITLES
 
 SHARES = {"near": (0.05, 11), "near too": (0.05, 12), "far": (0.2, 3), "lost": (0.45, 4)}  # how far off, and the seed
@@ -79,6 +80,13 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return command
 
 
+@pytest.fixture
+def as_many_as_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The paper's rows stand beside the 40 questions a task of these tests."""
+    for task in TASKS:
+        monkeypatch.setitem(RELEASED, task, 40)
+
+
 def cells(page: str, task: Task) -> list[list[str]]:
     """The rows of a task's table on a page whose names hold no bar, header and rule left out."""
     lines = page[page.index(f"## {TITLES[task]}, by ") :].split("\n")[4:]
@@ -107,6 +115,7 @@ def renamed(path: Path, out: Path, names: dict[str, str]) -> Path:
 # --- order ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("as_many_as_released")
 @pytest.mark.parametrize("task", TASKS)
 def test_rows_of_all_files_stand_by_their_first_score_with_the_paper_s_among_them(
     run: Run, results: list[Path], task: Task
@@ -128,6 +137,7 @@ def test_the_order_of_the_files_changes_nothing_but_which_is_named_first(run: Ru
     assert run(*results)[1] == run(*results[::-1])[1]
 
 
+@pytest.mark.usefixtures("as_many_as_released")
 def test_figures_are_those_of_the_files_and_of_the_paper(run: Run, results: list[Path], folder: Path) -> None:
     _, page, _ = run(*results)
     figures = json.loads((folder / "far.json").read_text(encoding="utf-8"))["models"]["far"]["figures"]
@@ -144,6 +154,7 @@ def test_figures_are_those_of_the_files_and_of_the_paper(run: Run, results: list
         assert rows["AVST-Zero 7B"][-1] == ""
 
 
+@pytest.mark.usefixtures("as_many_as_released")
 def test_the_page_says_what_was_scored_how_and_what_ranks(run: Run, results: list[Path], folder: Path) -> None:
     _, page, _ = run(*results, "--seed", 7, "--resamples", 2000)
     assert page.startswith("# R-AVST leaderboard\n\n")
@@ -154,6 +165,18 @@ def test_the_page_says_what_was_scored_how_and_what_ranks(run: Run, results: lis
     assert "paired bootstrap over the questions (2,000 resamples, seed 7), after Holm's correction" in page
     assert "- whole video: [0, duration]" in page
     assert "it counts 663, 664 and 306 questions" in page
+
+
+def test_the_paper_s_rows_do_not_stand_beside_other_questions_than_the_released(run: Run, results: list[Path]) -> None:
+    code, page, _ = run(*results)
+    assert code == 0
+    assert all(row[1] != "paper" for task in TASKS for row in cells(page, task))
+    assert page.endswith("- The paper's rows are of the released test split and are left out here.\n")
+    assert "arXiv" not in page
+
+
+def test_the_page_says_that_questions_of_one_video_are_treated_as_independent(run: Run, results: list[Path]) -> None:
+    assert "- Intervals and marks treat questions as independent, although some share a video" in run(*results)[1]
 
 
 def test_missing_predictions_are_counted(run: Run, folder: Path, tmp_path: Path) -> None:
@@ -179,6 +202,7 @@ def test_a_mark_tells_rows_apart_that_differ_and_none_those_that_do_not(run: Run
         assert order[-1][-1] == ""
 
 
+@pytest.mark.usefixtures("as_many_as_released")
 def test_a_lead_is_the_mean_difference_of_the_questions_to_the_next_scored_row(
     run: Run, folder: Path, tmp_path: Path
 ) -> None:
@@ -258,6 +282,7 @@ def test_the_released_questions_tell_two_perturbed_predictors_apart(
         rows = [row for row in cells(page, task) if row[1] == "measured"]
         assert [row[0] for row in rows] == ["`good`", "`bad`"]
         assert "\\*" in rows[0][-1]
+        assert sorted(row[0] for row in cells(page, task) if row[1] == "paper") == sorted(MODELS)
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
@@ -294,6 +319,7 @@ def test_a_prediction_file_with_a_hostile_name_comes_through_both_commands(run: 
     assert html_of(page).count("<code>a|b &lt;img src=x&gt;\\n`c</code>") == 3
 
 
+@pytest.mark.usefixtures("as_many_as_released")
 def test_with_out_the_page_is_in_the_file_and_plain_tables_are_printed(
     run: Run, results: list[Path], folder: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +24,7 @@ from r_avst.metrics.benchmark import load_questions
 from r_avst.metrics.floors import FLOORS
 from r_avst.metrics.paper_tables import MODELS
 from r_avst.metrics.score import main
+from r_avst.metrics.tables import RELEASED
 
 FRAME = (1280, 720)
 PROCESSED = (644, 364)
@@ -101,7 +103,11 @@ def test_it_prints_the_three_tables_in_the_paper_s_column_order(run: Run, tiny: 
     assert "have no prediction" not in out
 
 
-def test_with_floors_and_paper_their_rows_follow_those_of_the_files(run: Run, tiny: Path, tmp_path: Path) -> None:
+def test_with_floors_and_paper_their_rows_follow_those_of_the_files(
+    run: Run, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for task, count in Counter(own.question.task for own in load_questions(str(tiny), "test")).items():
+        monkeypatch.setitem(RELEASED, task, count)
     files = [written(tmp_path / f"{name}.jsonl", gold_rows(tiny)) for name in ("model_b", "model_a")]
     code, out, _ = run(tiny, "--predictions", *files, "--with-floors", "--with-paper")
     assert code == 0
@@ -395,8 +401,11 @@ def test_options_that_make_no_sense_exit_with_2_and_say_why(
         (["--predictions", "{folder}/unknown.jsonl"], "{folder}/unknown.jsonl:1: the question id 'other' is not in this"),
         (["--predictions", "{folder}/a/x.jsonl", "{folder}/b/x.jsonl"], "{folder}/b/x.jsonl: another row is named x too"),
         (["--with-floors", "--word-vectors", "{folder}/absent.kv"], "there are no word vectors at {folder}/absent.kv"),
-        (["--with-floors", "--json", "{folder}/absent/scores.json"], "{folder}/absent"),
-        (["--with-floors", "--per-question", "{folder}/absent/rows.jsonl"], "{folder}/absent"),
+        (["--with-floors", "--json", "{folder}/bad.jsonl/scores.json"], "{folder}/bad.jsonl/scores.json: it cannot be"),
+        (
+            ["--with-floors", "--per-question", "{folder}/bad.jsonl/rows.jsonl"],
+            "{folder}/bad.jsonl/rows.jsonl: it cannot be",
+        ),
     ],
 )
 def test_errors_exit_with_2_and_one_message_on_stderr(
@@ -411,6 +420,21 @@ def test_errors_exit_with_2_and_one_message_on_stderr(
     code, out, err = run(tiny, *(option.format(folder=tmp_path) for option in options))
     assert (code, out) == (2, "")
     assert f"r-avst-score: {message.format(folder=tmp_path, dataset=tiny)}" in err
+
+
+def test_the_folders_of_what_is_written_are_made(run: Run, tiny: Path, tmp_path: Path) -> None:
+    outputs = tmp_path / "new" / "scores.json", tmp_path / "rows" / "a" / "rows.jsonl"
+    code, _, err = run(tiny, "--with-floors", "--json", outputs[0], "--per-question", outputs[1])
+    assert code == 0, err
+    assert all(path.stat().st_size for path in outputs)
+
+
+def test_a_scoring_that_fails_leaves_no_empty_file_and_what_was_there(run: Run, tiny: Path, tmp_path: Path) -> None:
+    before = written(tmp_path / "before.jsonl", [{"kept": True}])
+    outputs = ["--json", tmp_path / "new" / "scores.json", "--per-question", before]
+    assert run(tiny, "--predictions", tmp_path / "absent.jsonl", *outputs)[0] == 2
+    assert not (tmp_path / "new" / "scores.json").exists()
+    assert json.loads(before.read_text(encoding="utf-8")) == {"kept": True}
 
 
 def test_an_absent_data_set_is_refused_with_the_command_that_builds_it(run: Run, tmp_path: Path) -> None:

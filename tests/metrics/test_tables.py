@@ -13,6 +13,8 @@ from r_avst.metrics.avst_metrics.scores import has_score
 from r_avst.metrics.paper_tables import MODELS
 from r_avst.metrics.paper_tables import SCORES
 from r_avst.metrics.tables import LEGEND
+from r_avst.metrics.tables import PAPER_LEFT_OUT
+from r_avst.metrics.tables import RELEASED
 from r_avst.metrics.tables import SKILL_OF
 from r_avst.metrics.tables import TITLES
 from r_avst.metrics.tables import render_tables
@@ -33,6 +35,13 @@ def figures(task: Task, **changes: Mapping[str, Any]) -> dict[str, dict[str, Any
     """All figures of a task: 0.5 each, or as changed by score (``m_tIoU={"value": 0.1}``)."""
     figure = {"value": 0.5, "low": 0.25, "high": 0.75, "count": 10, "undefined": 0, "floor": 0.4, "skill": 0.125}
     return {name: figure | changes.get(name, {}) for name in TABLE_SCORES if has_score(task, name)}
+
+
+def released_model() -> dict[str, Any]:
+    """With as many questions of each task as were released."""
+    own = model(*TASKS)
+    own["figures"] = {task: figures(task, format_rate={"count": count}) for task, count in RELEASED.items()}
+    return own
 
 
 def model(*tasks: Task, missing: int = 0, **groups: dict[str, Any]) -> dict[str, Any]:
@@ -115,18 +124,32 @@ def test_models_stand_in_their_order_and_only_tasks_with_questions_have_a_table(
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_paper_s_rows_stand_below_with_skill_against_the_same_floor(task: Task) -> None:
-    text = render_tables(result({"a model": model(*TASKS)}), with_paper=True)
+    text = render_tables(result({"a model": released_model()}), with_paper=True)
     rows = [line for line in table(text, TITLES[task])[2:] if line[0].endswith("(paper)")]
     assert [line[0] for line in rows] == [f"{name} (paper)" for name in MODELS]
     for line in rows:
         values = dict(zip(COLUMNS[task], map(float, line[1:]), strict=True))
         for name in SKILL_OF[task]:
             assert values[f"skill {name}"] == pytest.approx((values[name] - 40) / 60 * 100, abs=0.011)
-    assert all("(paper)" not in line for line in render_tables(result({"a": model(*TASKS)}), with_paper=False).splitlines())
+    assert PAPER_LEFT_OUT not in text
+    assert "(paper)" not in render_tables(result({"a": released_model()}), with_paper=False)
+
+
+@pytest.mark.parametrize("task", [*TASKS, None])
+def test_the_paper_s_rows_do_not_stand_beside_other_questions_than_the_released(task: Task | None) -> None:
+    own = released_model()
+    if task is None:
+        del own["figures"]["temporal"]
+    else:
+        own["figures"][task] = figures(task, format_rate={"count": RELEASED[task] - 1})
+    text = render_tables(result({"a model": own}), with_paper=True)
+    assert "(paper)" not in text
+    assert text.endswith("\n\nThe paper's rows are of the released test split and are left out here.")
+    assert PAPER_LEFT_OUT not in render_tables(result({"a model": own}), with_paper=False)
 
 
 def test_the_paper_s_first_temporal_row_is_printed_as_it_stands_there() -> None:
-    text = render_tables(result({"a model": model("temporal")}), with_paper=True)
+    text = render_tables(result({"a model": released_model()}), with_paper=True)
     line = next(line for line in table(text, TITLES["temporal"]) if line[0] == "AVST-Zero 7B (paper)")
     assert line == ["AVST-Zero 7B (paper)", "47.96", "71.13", "51.43", "23.91", "13.27"]
 

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 import torch
 from sounding_clips import write_sounding_clip
 from tiny_families import FAMILY_WRITERS
 from tiny_families import load_tiny
 
+from r_avst.dataset_builder.build import main as build
 from r_avst.dataset_builder.video import probe
 from r_avst.training.answer_form import AnswerForm
 from r_avst.training.asking import Ask
@@ -29,6 +31,7 @@ from r_avst.training.model_backend import Decoding
 from r_avst.training.model_backend import ModelBackend
 from r_avst.training.model_backend import in_pool
 from r_avst.training.model_backend import in_thread
+from r_avst.training.predict import make_asks
 from r_avst.training.prompts import prompt_messages
 from r_avst.training.prompts import prompt_text
 
@@ -174,6 +177,28 @@ def test_a_real_clip_is_answered(folder: Path, clips_folder: Path, name: str) ->
         assert max(found[video.name].frame_times) < own.duration
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> list[Ask]:
+    """The questions of a data set that was built from a small world of two videos."""
+    work = tmp_path_factory.mktemp("built")
+    out = work / "r-avst"
+    options = ["--videos", "2", "--seed", "0", "--work", str(work), "--out", str(out), "--no-balance"]
+    assert build(["synthetic", *options]) == 0
+    splits = datasets.load_dataset(str(out), cache_dir=str(work / "cache"))
+    made, skipped = make_asks([row for rows in splits.values() for row in rows], work / "videos", bar=False)
+    assert skipped == []
+    return made
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_questions_of_a_built_data_set_are_answered(folder: Path, built: list[Ask], name: str) -> None:
+    assert {ask.task for ask in built} == {"temporal", "spatial", "spatio_temporal"}
+    assert len({ask.video for ask in built}) == 2
+    found = replies(backend(folder, name).answers(built))
+    assert set(found) == {ask.question_id for ask in built}
+    assert all(own.completion_tokens > 0 and len(own.frame_times) == 8 for own in found.values())
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_end_of_an_answer_is_told_from_a_cut(folder: Path, asks: list[Ask], name: str) -> None:
     first = backend(folder, name)
@@ -227,6 +252,57 @@ def test_what_cannot_be_asked_is_said_and_the_rest_is_answered(
     assert sorted(own.question_id for own in found if isinstance(own, Reply)) == [ask.question_id for ask in asks]
 
 
+@pytest.mark.parametrize("token", ["<video>", "<IMG_CONTEXT>", "<img>", "</img>", "<|im_start|>"])
+def test_a_question_with_a_special_token_is_not_put(folder: Path, asks: list[Ask], token: str) -> None:
+    bad = replace(asks[0], question_id="bad", question=f"When is {token} seen?")
+    found = list(backend(folder, "internvl").answers([bad, *asks]))
+    (unanswered,) = (own for own in found if isinstance(own, Unanswered))
+    assert unanswered.question_id == "bad"
+    assert "special token" in unanswered.reason
+    assert len(found) == len(asks) + 1
+
+
+def test_a_medium_of_the_processor_is_special_though_its_tokenizer_does_not_call_it_so(
+    folder: Path, asks: list[Ask]
+) -> None:
+    model, processor = load_tiny(folder, "internvl")
+    processor.video_token = "[a film]"
+    ours = ModelBackend(model, processor, FAMILIES["internvl"], settings("internvl"), AnswerForm("norm1000", 1, 0), GREEDY)
+    (found,) = ours.answers([replace(asks[0], question="When is [a film] seen?")])
+    assert isinstance(found, Unanswered)
+    assert "[a film]" in found.reason
+
+
+@pytest.mark.parametrize("readers", [0, 2])
+def test_what_the_processor_refuses_is_one_question(folder: Path, asks: list[Ask], readers: int) -> None:
+    own = FAMILIES["internvl"]
+
+    def refusing(processor: Any, clip: Clip, text: str, chosen: MediaSettings) -> Any:
+        if "the first" in text:
+            raise ValueError("this one does not fit")
+        return own.encode(processor, clip, text, chosen)
+
+    bad = replace(asks[0], question_id="bad", question="When is the first?")
+    found = list(backend(folder, "internvl", readers=readers, family={"encode": refusing}).answers([bad, *asks]))
+    assert [own for own in found if isinstance(own, Unanswered)] == [Unanswered("bad", "this one does not fit")]
+    assert len(found) == len(asks) + 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_question_longer_than_the_context_is_said(folder: Path, asks: list[Ask], name: str) -> None:
+    (tokens,) = {own.prompt_tokens for own in replies(backend(folder, name).answers(asks[:1])).values()}
+    assert tokens is not None
+    for context in (tokens + GREEDY.max_new_tokens, tokens + GREEDY.max_new_tokens - 1):
+        ours = backend(folder, name)
+        ours._model.config.get_text_config().max_position_embeddings = context
+        (found,) = ours.answers(asks[:1])
+        if context - tokens == GREEDY.max_new_tokens:
+            assert isinstance(found, Reply)
+        else:
+            reason = f"{tokens} tokens and 6 new ones are more than the model's context of {context}: "
+            assert found == Unanswered("q0", reason + "lower --max-frames or --max-pixels")
+
+
 def test_a_model_that_does_not_hear_is_given_no_sound(folder: Path) -> None:
     family = FAMILIES["qwen3-vl"]
     with pytest.raises(FamilyError, match="do not hear"):
@@ -239,11 +315,14 @@ def test_decoding_that_cannot_be_is_refused(change: dict[str, Any]) -> None:
         replace(GREEDY, **change)
 
 
-class SmallMemory:
-    """A model whose memory holds so many questions at once."""
+FULL = torch.OutOfMemoryError("there is no more")
 
-    def __init__(self, model: Any, most: int) -> None:
-        self.model, self.most, self.asked = model, most, []  # type: ignore[var-annotated]
+
+class SmallMemory:
+    """A model whose memory holds so many questions at once, and what it says of more."""
+
+    def __init__(self, model: Any, most: int, error: RuntimeError = FULL) -> None:
+        self.model, self.most, self.error, self.asked = model, most, error, []  # type: ignore[var-annotated]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.model, name)
@@ -251,17 +330,33 @@ class SmallMemory:
     def generate(self, input_ids: torch.Tensor, **inputs: Any) -> Any:
         self.asked.append(len(input_ids))
         if len(input_ids) > self.most:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise self.error
         return self.model.generate(input_ids=input_ids, **inputs)
 
 
-def test_batches_are_halved_where_memory_does_not_suffice(folder: Path, asks: list[Ask]) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        FULL,
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+    ids=["class", "words", "cublas"],
+)
+def test_batches_are_halved_where_memory_does_not_suffice(folder: Path, asks: list[Ask], error: RuntimeError) -> None:
     plain = replies(backend(folder, "qwen2.5-vl").answers(asks))
     ours = backend(folder, "qwen2.5-vl", replace(GREEDY, batch_size=5))
-    model = SmallMemory(ours._model, 2)
+    model = SmallMemory(ours._model, 2, error)
     ours._model = model
     assert replies(ours.answers(asks)) == plain
     assert model.asked == [5, 3, 2, 1, 2, 1]
+
+
+def test_another_error_of_the_model_is_raised(folder: Path, asks: list[Ask]) -> None:
+    ours = backend(folder, "qwen2.5-vl")
+    ours._model = SmallMemory(ours._model, 0, RuntimeError("CUDA error: device-side assert triggered"))
+    with pytest.raises(RuntimeError, match="device-side assert"):
+        list(ours.answers(asks))
 
 
 def test_a_question_for_which_memory_never_suffices_is_said(folder: Path, asks: list[Ask]) -> None:
@@ -330,12 +425,12 @@ def test_clips_are_read_while_the_model_writes(folder: Path, asks: list[Ask]) ->
 
 
 def test_a_run_that_is_left_leaves_no_threads(folder: Path, asks: list[Ask]) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     answers = backend(folder, "qwen2.5-vl", replace(GREEDY, batch_size=1)).answers(many(asks, folder, 24))
     next(answers)
-    assert threading.active_count() > before
+    assert set(threading.enumerate()) - before
     answers.close()  # type: ignore[attr-defined]
-    assert threading.active_count() == before
+    assert not set(threading.enumerate()) - before  # threads of other tests may have ended meanwhile
 
 
 def test_an_error_of_the_code_is_raised_and_not_lost(folder: Path, asks: list[Ask]) -> None:

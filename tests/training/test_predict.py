@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from r_avst.metrics.score import main as score_main
 from r_avst.training.answer_form import AnswerForm
 from r_avst.training.predict import main
 from r_avst.training.predict import prompt_digest
+from r_avst.training.predict import weights_digest
 from r_avst.training.prediction_rows import failures_file
 from r_avst.training.tiny_models import WRITERS
 
@@ -212,6 +215,60 @@ def test_other_settings_are_refused_by_name_before_anything_is_asked(
     assert out.read_bytes() == before
 
 
+def test_other_questions_under_the_same_name_are_refused(
+    data: TrainingData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset, out = tmp_path / "r-avst", tmp_path / "preds.jsonl"
+    for told, code in (("When?", 0), ("When?", 0), ("When then?", 2)):
+        (row,) = [question("clip_a", "temporal", truth_of("temporal"))]
+        shutil.rmtree(dataset, ignore_errors=True)
+        write_dataset(dataset, [replace(row, question=told)], {"clip_a": SIZE})
+        with running_openai(default=answer) as server:
+            assert main(served(TrainingData(dataset, data.videos), out, server)) == code
+    assert "questions was" in capsys.readouterr().err
+
+
+def test_a_part_of_the_questions_is_gone_on_with(data: TrainingData, tmp_path: Path) -> None:
+    out = tmp_path / "preds.jsonl"
+    with running_openai(default=answer) as server:
+        main(served(data, out, server, "--limit", "2"))
+        assert main(served(data, out, server)) == 1
+        assert len(server.asked) == len(ASKED)
+    assert ids(out) == ASKED
+
+
+def test_a_server_that_refuses_everything_fails_no_question(
+    data: TrainingData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "preds.jsonl"
+    with running_openai(default=lambda _: fails(400, "no such field")) as server:
+        assert main(served(data, out, server)) == 2
+    assert "no such field" in capsys.readouterr().err
+    assert sorted(ids(failures_file(out))) == sorted(UNASKED)
+    with running_openai(default=answer) as server:
+        assert main(served(data, out, server)) == 1
+    assert ids(out) == ASKED
+
+
+def test_ctrl_c_ends_at_once_and_keeps_what_was_answered(data: TrainingData, tmp_path: Path) -> None:
+    out = tmp_path / "preds.jsonl"
+    steps = [answer("")] * 3
+    with running_openai(*steps, default=lambda _: says("late", seconds=60)) as server:
+        command = [sys.executable, SCRIPT, *served(data, out, server, "--timeout", "90")]
+        stopped = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        until = time.monotonic() + 120
+        while (len(rows_of(out)) < 3 or len(server.asked) < 5) and time.monotonic() < until:
+            time.sleep(0.02)
+        stopped.send_signal(signal.SIGINT)
+        try:
+            _, told = stopped.communicate(timeout=15)
+        finally:
+            stopped.kill()
+    assert stopped.returncode == 130, told
+    assert "the same command goes on from here" in told
+    assert len(ids(out)) == 3
+
+
 def test_what_failed_is_asked_again_only_when_that_is_asked_for(data: TrainingData, tmp_path: Path) -> None:
     out = tmp_path / "preds.jsonl"
     with running_openai(default=lambda last: fails(400, "no boxes") if "<where>:" in last else answer(last)) as server:
@@ -311,6 +368,53 @@ def test_a_model_of_transformers_answers_and_is_scored(
     out = tmp_path / "preds.jsonl"
     out.write_text("".join(f"{json.dumps(row)}\n" for row in alone))
     assert scored(data, out, tmp_path)["missing"] == 6
+
+
+def test_other_weights_under_the_same_name_are_refused(
+    data: TrainingData, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, out = tmp_path / "model", tmp_path / "preds.jsonl"
+    shutil.copytree(tiny, model)
+    given = [*modelled(data, out, model), "--max-new-tokens", "2"]
+    main([*given, "--limit", "1"])
+    before = out.read_bytes()
+    (weights,) = model.glob("*.safetensors")
+    trained = weights.read_bytes()
+    weights.write_bytes(trained[:-1] + bytes([trained[-1] ^ 1]))
+    capsys.readouterr()
+    assert main(given) == 2
+    assert "weights was" in capsys.readouterr().err
+    assert out.read_bytes() == before
+
+
+def test_the_digest_of_weights_covers_an_adapter_and_its_base_and_nothing_else(tmp_path: Path) -> None:
+    base, adapter = tmp_path / "base", tmp_path / "adapter"
+    config = {"base_model_name_or_path": str(base), "peft_type": "LORA"}
+    files = {"base/model.safetensors": "a", "adapter/adapter_model.safetensors": "b"}
+    for name, content in {**files, "adapter/adapter_config.json": json.dumps(config), "base/README.md": ""}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    found = [weights_digest(str(adapter), "main"), weights_digest(str(base), "main")]
+    (base / "README.md").write_text("told")
+    assert [weights_digest(str(adapter), "main"), weights_digest(str(base), "main")] == found
+    for name in files:
+        (tmp_path / name).write_text("other")
+        found.append(weights_digest(str(adapter), "main"))
+    assert len(set(found)) == 4
+
+
+def test_the_digest_of_weights_of_the_hub_is_of_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("r_avst.training.predict._base_of", lambda name, revision: (name, revision))
+    cache = tmp_path / "models--user--model"
+    unknown = weights_digest("user/model", "main")
+    monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(tmp_path))
+    found = []
+    for commit in ("a" * 40, "b" * 40):
+        for file, content in ((f"snapshots/{commit}/config.json", "{}"), ("refs/main", commit)):
+            (cache / file).parent.mkdir(parents=True, exist_ok=True)
+            (cache / file).write_text(content)
+        found.append(weights_digest("user/model", "main"))
+    assert len({unknown, *found}) == 3
 
 
 def test_device_and_type_are_chosen_where_they_are_not_given(data: TrainingData, tiny: Path, tmp_path: Path) -> None:

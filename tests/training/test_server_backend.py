@@ -3,9 +3,12 @@
 import base64
 import io
 import re
+import threading
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from concurrent.futures import wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,7 +57,8 @@ def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("clips")
+    folder = tmp_path_factory.mktemp("clips") / "below"
+    folder.mkdir()
     paths = [folder / f"clip {name}.mp4" for name in "abc"]
     return [write_sounding_clip(path, 2.0, tone=300.0, size=SIZE) for path in paths]
 
@@ -151,11 +155,13 @@ def test_a_longer_video_is_told_the_times_of_the_frames_that_are_left(clips: lis
         ({"send": "video"}, "data:video/mp4;base64,"),
         ({"send": "url"}, "file:///"),
         ({"send": "url", "url_prefix": "https://host/videos/"}, "https://host/videos/clip%20a.mp4"),
+        ({"send": "url", "url_prefix": "https://host/videos", "videos": True}, "https://host/videos/below/clip%20a.mp4"),
     ],
 )
 def test_the_file_or_its_address_goes_out(clips: list[Path], options: dict[str, Any], start: str) -> None:
     with running_openai(FINE) as server:
-        (reply,) = backend(server, NORM, replace(MEDIA, audio=True), **options).answers([ask(clips[0])])
+        own = options | ({"videos": clips[0].parents[1]} if "videos" in options else {})
+        (reply,) = backend(server, NORM, replace(MEDIA, audio=True), **own).answers([ask(clips[0])])
     video, text = content(server)
     url = video["video_url"]["url"]
     assert video["type"] == "video_url"
@@ -295,18 +301,81 @@ def test_a_video_that_cannot_be_read_costs_its_questions(clips: list[Path], tmp_
     assert "special token" in reasons["q4"]
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_server_that_cannot_be_used_stops_everything_but_keeps_what_was_answered(clips: list[Path], status: int) -> None:
-    steps = [FINE, FINE]
+@pytest.mark.parametrize(("status", "after", "asked"), [(401, 0, 1), (403, 0, 1), (404, 0, 1), (401, 2, 3), (404, 2, 5)])
+def test_a_server_that_cannot_be_used_stops_everything_but_keeps_what_was_answered(
+    clips: list[Path], status: int, after: int, asked: int
+) -> None:
+    steps = [FINE] * after
 
     def default(_: str) -> Step:
         return steps.pop() if steps else fails(status, "not for you")
 
     with running_openai(default=default) as server:
         results, error = until_error(backend(server, concurrency=1).answers([ask(clips[0], number) for number in range(50)]))
-        assert len(server.asked) == 3
+        assert len(server.asked) == asked
     assert re.search(f"says {status} for the model 'some-model': .*not for you.*What to do", error)
-    assert [own.question_id for own in results] == ["q0", "q1"]
+    assert [own.question_id for own in results] == ["q0", "q1"][:after]
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_model_that_is_denied_once_among_answers_costs_one_question(clips: list[Path], status: int) -> None:
+    asks = [ask(clips[0], number, "the bad one?" if number == 2 else "When is it?") for number in range(6)]
+    with running_openai(default=answering("the bad one", fails(status, "moderated"))) as server:
+        results = by_id(list(backend(server, concurrency=1).answers(asks)))
+    failed = results.pop("q2")
+    assert isinstance(failed, Unanswered)
+    assert "moderated" in failed.reason
+    assert all(isinstance(own, Reply) for own in results.values())
+    assert len(results) == 5
+
+
+@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.parametrize("concurrency", [1, 5])
+def test_a_server_that_refuses_everything_fails_no_question(clips: list[Path], status: int, concurrency: int) -> None:
+    asks = [ask(clips[number % 3], number) for number in range(40)]
+    with running_openai(default=lambda _: fails(status, "no such field")) as server:
+        own = backend(server, concurrency=concurrency, chat={"max_attempts": 1})
+        results, error = until_error(own.answers(asks))
+        assert len(server.asked) < 40
+    assert results == []
+    assert re.search(f"says {status} .*no such field.*none was answered.*run again", error)
+
+
+def test_a_first_video_of_which_all_questions_are_refused_stops_nothing(clips: list[Path]) -> None:
+    asks = [ask(clips[0], number, "the bad one?") for number in range(9)] + [ask(clips[1], 9), ask(clips[2], 10)]
+    with running_openai(default=answering("the bad one", fails(400, "too long"))) as server:
+        results = by_id(list(backend(server).answers(asks)))
+    assert sorted(name for name, own in results.items() if isinstance(own, Reply)) == ["q10", "q9"]
+    assert len(results) == 11
+
+
+def test_the_questions_of_a_short_run_may_all_be_refused(clips: list[Path]) -> None:
+    with running_openai(default=lambda _: fails(400)) as server:
+        results = list(backend(server).answers([ask(clips[0], number) for number in range(2)]))
+    assert all(isinstance(own, Unanswered) for own in results)
+    assert len(results) == 2
+
+
+def test_a_stop_hands_on_what_is_answered_and_does_not_wait_for_what_hangs(
+    clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted where a run spends its time: while it waits."""
+
+    def interrupted(pending: Any, return_when: str) -> Any:
+        wait(pending, timeout=1.0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("r_avst.training.server_backend.wait", interrupted)
+    hangs = answering("the slow one", says(ANSWER, seconds=15))
+    asks = [ask(clips[0], number, "the slow one?" if number == 1 else "When is it?") for number in range(3)]
+    with running_openai(default=hangs) as server:
+        asking, before = backend(server).answers(asks), set(threading.enumerate())
+        started = time.monotonic()
+        assert next(asking).question_id == "q0"
+        with pytest.raises(KeyboardInterrupt):
+            next(asking)
+        assert time.monotonic() - started < 5
+        assert all(thread.daemon for thread in set(threading.enumerate()) - before)
 
 
 def test_a_server_that_went_down_is_told_and_its_questions_are_not_given_up(clips: list[Path]) -> None:

@@ -24,8 +24,11 @@ class FamilyError(ValueError):
     """A model, or a setting, that no family takes; the message says what there is."""
 
 
-def _as_is(clip: Clip, text: str) -> str:
-    return text
+def chat_text(processor: Any, clip: Clip, text: str) -> str:
+    """One user message, the video and the text behind it, as the processor's chat template writes it."""
+    messages = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": text}]}]
+    chat: str = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return chat
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class Family:
         read: (processor, video, settings): the clip, its frames at the processed size.
         encode: (processor, clip, text of the prompt, settings): one sample for the model; what it is told of times are the
             times of the clip's frames.
-        told: (clip, text of the prompt): the text that `encode` puts behind the video.
+        chat: (processor, clip, text of the prompt): the conversation that `encode` gives the processor, the clip one
+            placeholder in it.
         sound_flags: what every forward pass needs beside tensors where the sound is given.
     """
 
@@ -59,7 +63,7 @@ class Family:
     processed_size: Callable[[Any, Size, int, MediaSettings], Size]
     read: Callable[[Any, Path, MediaSettings], Clip]
     encode: Callable[[Any, Clip, str, MediaSettings], "dict[str, Tensor]"]
-    told: Callable[[Clip, str], str] = _as_is
+    chat: Callable[[Any, Clip, str], str] = chat_text
     sound_flags: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self, settings: MediaSettings) -> None:

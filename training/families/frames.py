@@ -81,13 +81,13 @@ def _resized(video_processor: Any, image: NDArray[np.uint8], size: Size) -> NDAr
     return pixels
 
 
-def encode_video(processor: Any, clip: Clip, text: str, **videos_kwargs: Any) -> "dict[str, Tensor]":
-    """One sample of a processor that is given the frames, their times, and a message with the video and the text behind it.
+def encode_video(processor: Any, clip: Clip, chat: str, **videos_kwargs: Any) -> "dict[str, Tensor]":
+    """One sample of a processor that is given the frames, their times, and a conversation with a placeholder for them.
 
     Args:
-        processor: with a chat template.
+        processor: of the model.
         clip: its frames at the size that the model takes.
-        text: of the prompt.
+        chat: of `Family.chat`.
         videos_kwargs: what this video processor wants beside.
     """
     import torch
@@ -98,7 +98,7 @@ def encode_video(processor: Any, clip: Clip, text: str, **videos_kwargs: Any) ->
     metadata = VideoMetadata(total_num_frames=number, fps=clip.fps, frames_indices=list(range(number)))
     given = {"do_sample_frames": False, "do_resize": False, "video_metadata": [metadata], **videos_kwargs}
     sample = processor(
-        text=[_chat_text(processor, text)],
+        text=[chat],
         videos=[torch.from_numpy(clip.frames).permute(0, 3, 1, 2)],
         videos_kwargs=given,
         return_tensors="pt",
@@ -111,19 +111,19 @@ def with_other_text(processor: Any, sample: "Mapping[str, Tensor]", own: str, ot
 
     Args:
         processor: that made the sample.
-        sample: of a message with the video and ``own`` behind it.
-        own: what stands behind the video, as the model is told it.
-        other: what is to stand there.
+        sample: of the conversation ``own``.
+        own: of `Family.chat`.
+        other: the same up to the text behind the video.
 
     Returns:
-        The sample; None where the tokens of ``own`` do not stand at the sample's end by themselves, as with tokenizers to
-        which the place of a text matters.
+        The sample; None where the tokens behind the video of ``own`` do not stand at the sample's end by themselves, as with
+        tokenizers to which the place of a text matters.
     """
     import torch
 
     from ..media import PER_TOKEN
 
-    tail, wanted = (_behind_video(processor, text) for text in (own, other))
+    tail, wanted = (_behind_video(processor, chat) for chat in (own, other))
     ids = sample["input_ids"][0].tolist()
     if ids[-len(tail) :] != tail:
         return None
@@ -137,13 +137,7 @@ def with_other_text(processor: Any, sample: "Mapping[str, Tensor]", own: str, ot
     return {**sample, **changed}
 
 
-def _behind_video(processor: Any, text: str) -> list[int]:
-    tail = _chat_text(processor, text).rpartition(processor.video_token)[2]
+def _behind_video(processor: Any, chat: str) -> list[int]:
+    tail = chat.rpartition(processor.video_token)[2]
     ids: list[int] = processor.tokenizer(tail, add_special_tokens=False)["input_ids"]
     return ids
-
-
-def _chat_text(processor: Any, text: str) -> str:
-    messages = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": text}]}]
-    chat: str = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    return chat

@@ -13,6 +13,7 @@ from r_avst.metrics.avst_metrics.coordinates import Size
 from ..clips import Clip
 from ..clips import MediaSettings
 from .family import Family
+from .family import chat_text
 from .frames import clip_times
 from .frames import encode_video
 from .frames import read_resized
@@ -32,12 +33,13 @@ def _read(processor: Any, path: Path, settings: MediaSettings) -> Clip:
 
 
 def _encode(processor: Any, clip: Clip, text: str, settings: MediaSettings) -> "dict[str, Tensor]":
-    return encode_video(processor, clip, _told(clip, text))
+    return encode_video(processor, clip, _chat(processor, clip, text))
 
 
-def _told(clip: Clip, text: str) -> str:
+def _chat(processor: Any, clip: Clip, text: str) -> str:
     times = ", ".join(f"{time:.1f}" for time in clip_times(clip))
-    return f"The frames, Frame1 to Frame{len(clip.frames)}, are from these seconds of the video: {times}.\n{text}"
+    told = f"The frames, Frame1 to Frame{len(clip.frames)}, are from these seconds of the video: {times}."
+    return chat_text(processor, clip, f"{told}\n{text}")
 
 
 INTERNVL: Final = Family(
@@ -62,5 +64,5 @@ INTERNVL: Final = Family(
     processed_size=_processed_size,
     read=_read,
     encode=_encode,
-    told=_told,
+    chat=_chat,
 )

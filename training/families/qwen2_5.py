@@ -14,8 +14,8 @@ from ..clips import Clip
 from ..clips import MediaSettings
 from ..clips import processed_size
 from ..clips import read_clip
-from ..prompts import prompt_messages
 from .family import Family
+from .family import chat_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,9 +32,7 @@ def _read(processor: Any, path: Path, settings: MediaSettings) -> Clip:
 def _encode(processor: Any, clip: Clip, text: str, settings: MediaSettings) -> "dict[str, Tensor]":
     from ..media import sample_of
 
-    messages = prompt_messages(Path("clip"), text)
-    whole = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    return dict(sample_of(processor, clip, whole, settings))
+    return dict(sample_of(processor, clip, chat_text(processor, clip, text), settings))
 
 
 QWEN2_5_VL: Final = Family(

@@ -10,6 +10,7 @@ from r_avst.metrics.avst_metrics.coordinates import Size
 from ..clips import Clip
 from ..clips import MediaSettings
 from .family import Family
+from .family import chat_text
 from .frames import encode_video
 from .frames import read_resized
 
@@ -40,7 +41,13 @@ def _read(processor: Any, path: Path, settings: MediaSettings) -> Clip:
 
 
 def _encode(processor: Any, clip: Clip, text: str, settings: MediaSettings) -> "dict[str, Tensor]":
-    return encode_video(processor, clip, text, cap_pixels_per_frame=False)
+    return encode_video(processor, clip, _chat(processor, clip, text), cap_pixels_per_frame=False)
+
+
+def _chat(processor: Any, clip: Clip, text: str) -> str:
+    """Without the brackets that templates put around a video: the processor puts its own around each patch of frames."""
+    bracketed = f"{processor.vision_start_token}{processor.video_token}{processor.vision_end_token}"
+    return chat_text(processor, clip, text).replace(bracketed, processor.video_token)
 
 
 QWEN3_VL: Final = Family(
@@ -62,4 +69,5 @@ QWEN3_VL: Final = Family(
     processed_size=_processed_size,
     read=_read,
     encode=_encode,
+    chat=_chat,
 )

@@ -10,6 +10,7 @@ from r_avst.metrics.avst_metrics.coordinates import Size
 from ..clips import Clip
 from ..clips import MediaSettings
 from .family import Family
+from .family import chat_text
 from .frames import encode_video
 from .frames import read_resized
 
@@ -37,7 +38,7 @@ def _read(processor: Any, path: Path, settings: MediaSettings) -> Clip:
 
 
 def _encode(processor: Any, clip: Clip, text: str, settings: MediaSettings) -> "dict[str, Tensor]":
-    return encode_video(processor, clip, text)
+    return encode_video(processor, clip, chat_text(processor, clip, text))
 
 
 VIDEO_LLAMA_3: Final = Family(

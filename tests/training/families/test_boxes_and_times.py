@@ -41,8 +41,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("families")
 
 
-def media(max_frames: int = 8) -> MediaSettings:
-    return MediaSettings(fps=2.0, max_frames=max_frames, min_pixels=784, max_pixels=300 * 300, audio=False, decoder="pyav")
+def media(max_frames: int, audio: bool) -> MediaSettings:
+    return MediaSettings(2.0, max_frames, min_pixels=784, max_pixels=300 * 300, audio=audio, decoder="pyav")
 
 
 def asked(folder: Path, name: str, video: Path, size: tuple[int, int], **options: Any) -> tuple[SeeingModel, Reply]:
@@ -52,7 +52,7 @@ def asked(folder: Path, name: str, video: Path, size: tuple[int, int], **options
     space = options.get("space", family.space)
     form = AnswerForm(space, 1, 0 if space == "norm1000" else 1)
     model = SeeingModel(processor)
-    settings = media(options.get("max_frames", 8))
+    settings = media(options.get("max_frames", 8), options.get("audio", False))
     backend = ModelBackend(model, processor, family, settings, form, DECODING)
     (reply,) = backend.answers([Ask("q", "spatial", "Where is the red box?", video, size, 3.0)])
     assert isinstance(reply, Reply), reply
@@ -129,12 +129,30 @@ def told_times(name: str, model: SeeingModel) -> list[float]:
     return [float(number) for number in re.findall(pattern, prompt)]
 
 
+def sound_before(model: SeeingModel) -> list[int]:
+    """How many tokens of sound stand before the first token of each patch of frames."""
+    media = re.findall(r"<\|(VIDEO|AUDIO)\|>", model.prompts[0])
+    places = [place for place, medium in enumerate(media) if medium == "VIDEO"]
+    size = len(places) // int(model.inputs[0]["video_grid_thw"][0, 0])
+    return [media[:place].count("AUDIO") for place in places[::size]]
+
+
 @pytest.mark.parametrize("max_frames", [11, 4])
 @pytest.mark.parametrize("kind", ["variable", "late", "plain"])
-@pytest.mark.parametrize("name", NAMES)
-def test_the_times_told_are_those_of_the_frames(folder: Path, name: str, kind: str, max_frames: int) -> None:
+def test_patches_stand_among_the_sound_of_their_seconds(folder: Path, kind: str, max_frames: int) -> None:
+    """An Omni is given two seconds of patches, then the sound of these; the tiny one has five tokens of sound a second."""
+    video, _ = numbered(folder, kind)
+    model, reply = asked(folder, "qwen2.5-omni", video, (320, 180), max_frames=max_frames, audio=True)
+    assert sound_before(model) == [int(time // 2) * 2 * 5 for time in reply.frame_times[::2]]
+    assert model.prompts[0].count("<|AUDIO|>") == 26
+
+
+@pytest.mark.parametrize("max_frames", [11, 4])
+@pytest.mark.parametrize("kind", ["variable", "late", "plain"])
+@pytest.mark.parametrize(("name", "audio"), [*((name, False) for name in NAMES), ("qwen2.5-omni", True)])
+def test_the_times_told_are_those_of_the_frames(folder: Path, name: str, audio: bool, kind: str, max_frames: int) -> None:
     video, shown = numbered(folder, kind)
-    model, reply = asked(folder, name, video, (320, 180), max_frames=max_frames)
+    model, reply = asked(folder, name, video, (320, 180), max_frames=max_frames, audio=audio)
     times = reply.frame_times
     assert len(times) == max_frames
     numbers = [number_in(np.clip(picture, 0, 255).astype(np.uint8)) for picture in model.seen[0]]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny_families import BARE_TEMPLATE
 from tiny_families import load_processor
 from tiny_families import pictures
 from tiny_families import tiny_family
@@ -17,6 +18,8 @@ from r_avst.dataset_builder.video import VideoError
 from r_avst.dataset_builder.video import read_frames
 from r_avst.training.clips import MediaSettings
 from r_avst.training.families import FAMILIES
+from r_avst.training.families.frames import with_other_text
+from r_avst.training.tiny_models import VL_TEMPLATE
 
 SETTINGS = MediaSettings(fps=2.0, max_frames=6, min_pixels=784, max_pixels=250 * 250, audio=False, decoder="pyav")
 RESIZING = ["internvl", "qwen3-vl", "videollama3"]
@@ -52,6 +55,24 @@ def test_frames_are_to_the_bit_what_the_processor_makes_of_the_source(
     assert torch.equal(ours, values)
     assert clip.processed_size == family.processed_size(processor, size, number, SETTINGS)
     assert np.abs(pictures(sample, processor)[:number] - clip.frames).max() < 1e-3
+
+
+@pytest.mark.parametrize("template", [VL_TEMPLATE, BARE_TEMPLATE], ids=["bracketed", "bare"])
+def test_each_patch_of_qwen3_vl_stands_in_one_pair_of_brackets(folder: Path, template: str) -> None:
+    """Published templates write brackets around a video; transformers' processor adds its own and leaves those."""
+    family, processor = FAMILIES["qwen3-vl"], load_processor(tiny_family(folder, "qwen3-vl"))
+    processor.chat_template = template
+    video = write_box_video(folder / "brackets.mp4", (64, 56), (10, 10, 40, 40), frames=4)
+    clip = family.read(processor, video, SETTINGS)
+    sample = family.encode(processor, clip, "hello", SETTINGS)
+    pads = "<|video_pad|>" * (int(sample["video_grid_thw"][0, 1:].prod()) // 4)
+    patches = "".join(f"<{time} seconds><|vision_start|>{pads}<|vision_end|>" for time in ("0.2", "1.2"))
+    whole = f"<|im_start|>user\n{patches}hello<|im_end|>\n<|im_start|>assistant\n"
+    assert processor.tokenizer.decode(sample["input_ids"][0]) == whole
+    chats = [family.chat(processor, clip, text) for text in ("hello", "where is it?")]
+    other = with_other_text(processor, sample, *chats)
+    assert other is not None
+    assert torch.equal(other["input_ids"], family.encode(processor, clip, "where is it?", SETTINGS)["input_ids"])
 
 
 @pytest.mark.parametrize("name", RESIZING)
