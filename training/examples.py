@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures import as_completed
 from dataclasses import asdict
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,22 @@ def example_rows(examples: Iterable[Example], form: AnswerForm, audio: bool) -> 
         height]), ``duration`` and ``completion`` (the true answer in ``form``).
     """
     return datasets.Dataset.from_list([_example_row(own, form, audio) for own in examples])
+
+
+def rows_digest(rows: datasets.Dataset) -> dict[str, int | str]:
+    """What tells the rows of a run from others, wherever the videos lie.
+
+    Returns:
+        The number of ``questions``, and SHA-256 sums of the columns ``question_id``, ``prompt`` (its text) and
+        ``completion``.
+    """
+    texts = [
+        [block["text"] for message in prompt for block in message["content"] if block.get("text") is not None]
+        for prompt in rows["prompt"]
+    ]
+    columns = {"question_id": list(rows["question_id"]), "prompt": texts, "completion": list(rows["completion"])}
+    sums = {name: sha256(json.dumps(values).encode()).hexdigest() for name, values in columns.items()}
+    return {"questions": len(rows), **sums}
 
 
 def write_skipped(skipped: Sequence[Skipped], folder: Path) -> Path:

@@ -18,7 +18,10 @@ from r_avst.training.options import MediaOptions
 from r_avst.training.options import PictureOptions
 from r_avst.training.options import RewardOptions
 from r_avst.training.options import RunOptions
+from r_avst.training.options import check_epochs
+from r_avst.training.options import check_full_weights
 from r_avst.training.options import check_save_steps
+from r_avst.training.options import check_unused
 from r_avst.training.options import exit_code
 from r_avst.training.options import parse_options
 
@@ -60,9 +63,15 @@ def train(arguments: Sequence[str]) -> None:
     groups = (DataOptions, MediaOptions, RewardOptions, PictureOptions, RunOptions, ModelConfig, GRPOConfig)
     parsed = parse_options(PROGRAM, DESCRIPTION, EPILOG, groups, arguments)
     data, media, reward, pictures, run, model, training = parsed.groups
+    check_unused(training)
     check_save_steps(training)
+    check_full_weights(model.dtype or "auto", model, training)
 
     from r_avst.training.run_setup import adapter_config
+    from r_avst.training.run_setup import begin
+    from r_avst.training.run_setup import check_count
+    from r_avst.training.run_setup import check_cycle
+    from r_avst.training.run_setup import check_lengths
     from r_avst.training.run_setup import finish
     from r_avst.training.run_setup import load
     from r_avst.training.run_setup import name_adapter_base
@@ -70,9 +79,14 @@ def train(arguments: Sequence[str]) -> None:
     from r_avst.training.run_setup import resume_point
 
     point, adapter = resume_point(training, run, parsed.effective), adapter_config(model)
+    check_cycle(point, training)
     rewards = load_rewards(media, reward)
     prepared = prepare(data, media, model, training)
+    check_count(len(prepared.examples), training.generation_batch_size // training.num_generations)
+    check_epochs(training, len(prepared.examples))
+    begin(prepared, training, parsed.effective, point)
     policy, encoder = load(prepared, model, training)
+    check_lengths(prepared, encoder, policy, training.max_completion_length, training)
     facts = gold_facts(prepared, data, training, encoder.processor.tokenizer)
     trainer = make_trainer(policy, encoder, prepared, rewards, training, adapter, facts, parsed.effective, pictures)
     name_adapter_base(trainer, prepared)

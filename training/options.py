@@ -13,6 +13,7 @@ What stands on the command line comes before what stands in the recipe, and that
 import argparse
 import difflib
 import math
+import os
 import sys
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -47,6 +48,21 @@ BASE = "base"
 WEIGHT = "weight_"
 RECIPES = "recipes"
 SECRETS = ("hub_token", "push_to_hub_token")
+HALF = ("bfloat16", "float16")
+OWN_ENCODER = "prompts, videos and labels are encoded by this project's own code"
+OWN_LOADER = "the model is loaded by this project's own code"
+UNUSED = {
+    "chat_template_kwargs": OWN_ENCODER,
+    "chat_template_path": OWN_ENCODER,
+    "max_length": OWN_ENCODER,
+    "packing": OWN_ENCODER,
+    "assistant_only_loss": OWN_ENCODER,
+    "completion_only_loss": OWN_ENCODER,
+    "model_init_kwargs": OWN_LOADER,
+    "trust_remote_code": OWN_LOADER,
+    "eval_strategy": "there is no evaluation while training; score a checkpoint with r-avst-predict",
+}
+"""Options of TRL's configurations that have no effect here, and why."""
 Audio = Literal["auto", "on", "off"]
 
 
@@ -456,11 +472,9 @@ def check_save_steps(training: Any) -> None:
     Raises:
         OptionError: ``save_steps`` is a share, or no multiple of the cycle.
     """
-    if str(getattr(training.save_strategy, "value", training.save_strategy)) != "steps":
+    if _save_strategy(training) != "steps":
         return
-    micro_steps = training.num_iterations * training.steps_per_generation
-    cycle = Fraction(micro_steps, training.gradient_accumulation_steps).numerator
-    steps = training.save_steps
+    cycle, steps = generation_cycle(training), training.save_steps
     if steps < 1 or steps % 1:
         raise OptionError(f"--save_steps {steps}: say a whole number of steps, a multiple of {cycle}")
     if int(steps) % cycle:
@@ -470,6 +484,83 @@ def check_save_steps(training: Any) -> None:
             f"--save_steps {int(steps)} would write checkpoints in the middle of a generation cycle, which is {cycle} steps "
             f"long (num_iterations {training.num_iterations} x steps_per_generation {training.steps_per_generation} / "
             f"gradient_accumulation_steps {training.gradient_accumulation_steps}): give {near}"
+        )
+
+
+def generation_cycle(training: Any) -> int:
+    """Steps from one step that begins with a generation to the next.
+
+    Args:
+        training: a `trl.GRPOConfig`.
+    """
+    micro_steps = training.num_iterations * training.steps_per_generation
+    return Fraction(micro_steps, training.gradient_accumulation_steps).numerator
+
+
+def check_epochs(training: Any, questions: int) -> None:
+    """Refuses checkpoints that a number of steps cannot tell to be at the end of a cycle, as epochs end inside of one.
+
+    Args:
+        training: a `trl.GRPOConfig`.
+        questions: in an epoch; those that fill no generation are left out by TRL.
+
+    Raises:
+        OptionError: an epoch has no whole number of cycles, and there are checkpoints at its end or after it.
+    """
+    cycle, micro_steps = generation_cycle(training), training.num_iterations * training.steps_per_generation
+    generations = questions // (training.generation_batch_size // training.num_generations)
+    steps = math.ceil(generations * micro_steps / training.gradient_accumulation_steps)
+    planned = training.max_steps if training.max_steps > 0 else steps * training.num_train_epochs
+    strategy = _save_strategy(training)
+    if steps % cycle and (strategy == "epoch" or (strategy == "steps" and planned > steps)):
+        raise OptionError(
+            f"--save_strategy {strategy}: an epoch of {questions:,} questions is {steps} steps, which is no multiple of the "
+            f"generation cycle of {cycle} steps, so checkpoints from its end on would lie inside a cycle. Give a "
+            f"--gradient_accumulation_steps that divides num_iterations x steps_per_generation, which is {micro_steps}"
+        )
+
+
+def _save_strategy(training: Any) -> str:
+    return str(getattr(training.save_strategy, "value", training.save_strategy))
+
+
+def check_unused(training: Any) -> None:
+    """Refuses options that would be ignored: a run would not be what its recipe says.
+
+    Args:
+        training: a `trl.GRPOConfig` or `trl.SFTConfig`.
+
+    Raises:
+        OptionError: one of `UNUSED` is not at its default.
+    """
+    for own in fields(training):
+        value = getattr(training, own.name)
+        if own.name in UNUSED and value is not None and value != own.default:
+            raise OptionError(f"--{own.name} {value} would be ignored: {UNUSED[own.name]}. Leave it out")
+
+
+def check_full_weights(dtype: str, model: Any, training: Any) -> None:
+    """Refuses to train all weights in 16 bits where nothing keeps a copy of them in 32.
+
+    Bfloat16 has 8 significant bits: AdamW's steps at a learning rate of 1e-6 are far below the distance to the next
+    number, so nearly all of them would be rounded away without a word. DeepSpeed and FSDP step on weights in float32.
+
+    Args:
+        dtype: of the weights as they are loaded.
+        model: a `trl.ModelConfig`.
+        training: a `trl.GRPOConfig` or `trl.SFTConfig`.
+
+    Raises:
+        OptionError: the weights would be in 16 bits.
+    """
+    spread = training.deepspeed_plugin is not None or training.fsdp_plugin_args is not None
+    launched = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+    if dtype in HALF and not (model.use_peft or spread or launched):
+        raise OptionError(
+            f"all weights would be trained in {dtype}, in which steps of --learning_rate {training.learning_rate:g} are "
+            "rounded away. Launch with accelerate launch --config_file "
+            "training/recipes/accelerate/deepspeed_zero3_offload.yaml (or fsdp2.yaml), which keeps them in float32 as well; "
+            "or train an adapter (--recipe avst_zero_lora_80gb); or give --dtype float32"
         )
 
 

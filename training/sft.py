@@ -16,6 +16,8 @@ from typing import Any
 from r_avst.training.options import DataOptions
 from r_avst.training.options import MediaOptions
 from r_avst.training.options import RunOptions
+from r_avst.training.options import check_full_weights
+from r_avst.training.options import check_unused
 from r_avst.training.options import exit_code
 from r_avst.training.options import parse_options
 
@@ -55,7 +57,14 @@ def train(arguments: Sequence[str]) -> None:
     parsed = parse_options(PROGRAM, DESCRIPTION, EPILOG, groups, arguments)
     data, media, run, model, training = parsed.groups
 
+    check_unused(training)
+    check_full_weights(model.dtype or "auto", model, training)
+
     from r_avst.training.run_setup import adapter_config
+    from r_avst.training.run_setup import answer_tokens
+    from r_avst.training.run_setup import begin
+    from r_avst.training.run_setup import check_count
+    from r_avst.training.run_setup import check_lengths
     from r_avst.training.run_setup import describe_ceiling
     from r_avst.training.run_setup import finish
     from r_avst.training.run_setup import load
@@ -66,9 +75,14 @@ def train(arguments: Sequence[str]) -> None:
 
     point, adapter = resume_point(training, run, parsed.effective), adapter_config(model)
     prepared = prepare(data, media, model, training)
+    step = training.per_device_train_batch_size * training.world_size * training.gradient_accumulation_steps
+    check_count(len(prepared.examples), step)
+    begin(prepared, training, parsed.effective, point)
     if training.process_index == 0:
         tell(describe_ceiling(prepared))
     policy, encoder = load(prepared, model, training)
+    longest = max(answer_tokens(encoder.processor.tokenizer, prepared.examples, prepared.form))
+    check_lengths(prepared, encoder, policy, longest, training)
     trainer = make_trainer(policy, encoder, prepared, training, adapter, sft_facts(prepared, data), parsed.effective)
     name_adapter_base(trainer, prepared)
     trainer.train(resume_from_checkpoint=point)

@@ -1,8 +1,14 @@
 """`r-avst-sft`, then `r-avst-grpo` from its output, on real clips with tiny models, as a user runs them."""
 
 import json
+import os
 import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,21 +18,40 @@ from datasets import Dataset
 from safetensors.torch import load_file
 from training_data import GOOD
 from training_data import QUESTIONS
-from training_data import TrainingData
 from training_data import run_script
 from training_data import truth_of
 from training_data import write_training_data
+from transformers import AutoProcessor
+from transformers import AutoTokenizer
 from transformers import Qwen2_5_VLForConditionalGeneration
+from trl import ModelConfig
 
+from r_avst.training.answer_form import AnswerForm
+from r_avst.training.clips import ClipCache
+from r_avst.training.clips import MediaSettings
+from r_avst.training.examples import NoExamplesError
+from r_avst.training.examples import load_examples
+from r_avst.training.examples import rows_digest
 from r_avst.training.grpo import describe_lengths
 from r_avst.training.grpo import main
 from r_avst.training.grpo import train
+from r_avst.training.media import MediaEncoder
 from r_avst.training.options import OptionError
 from r_avst.training.options import RunOptions
+from r_avst.training.policy import Checkpoint
+from r_avst.training.run_setup import Prepared
+from r_avst.training.run_setup import answer_tokens
+from r_avst.training.run_setup import begin
+from r_avst.training.run_setup import check_count
+from r_avst.training.run_setup import check_cycle
+from r_avst.training.run_setup import check_lengths
+from r_avst.training.run_setup import check_ranks_agree
+from r_avst.training.run_setup import finish
 from r_avst.training.run_setup import is_whole
+from r_avst.training.run_setup import load
 from r_avst.training.run_setup import resume_point
 from r_avst.training.run_setup import shown_settings
-from r_avst.training.run_setup import write_recipe
+from r_avst.training.run_setup import write_begun
 from r_avst.training.tiny_models import WRITERS
 
 TEXTS = [*QUESTIONS.values(), *(truth_of(task) for task in QUESTIONS)]
@@ -155,6 +180,10 @@ def test_an_adapter_of_sft_on_an_omni_is_the_start_of_grpo(
         (["--videos", "r-avst"], "no question of 'r-avst' is left to learn from"),
         (["--start_over", "--resume_from_checkpoint", "auto"], "--start_over and --resume_from_checkpoint auto contradict"),
         (["--resume_from_checkpoint", "runs/none/checkpoint-3"], "there is no whole checkpoint"),
+        (["--dtype", "bfloat16"], "all weights would be trained in bfloat16"),
+        (["--limit", "1"], "1 questions are too few: the first step takes 2"),
+        (["--max_frames", "300", "--fps", "100", "--max_completion_length", "8150"], "give a lower --max_pixels or"),
+        (["--trust_remote_code", "true"], "--trust_remote_code True would be ignored"),
         (["--num_iterations", "2", "--save_steps", "3"], "--save_steps 3 would write checkpoints in the middle"),
         (["--use_vllm", "true"], "vLLM"),
     ],
@@ -218,15 +247,189 @@ def test_starting_over_leaves_no_checkpoint_to_go_on_from_later(tmp_path: Path) 
 def test_a_run_with_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
     write_checkpoint(tmp_path, 9)
     before = {"beta": 0.5, "max_steps": 4, "videos": "/data/one"}
-    write_recipe(before, tmp_path)
+    write_begun(tmp_path, before, {})
     assert resume_point(Training(tmp_path), RunOptions(), before | {"max_steps": 8, "videos": "/data/two"})
     with pytest.raises(OptionError, match=r"beta was 0\.5 and is '\(default\)'. Give another --output_dir, or --start_over"):
         resume_point(Training(tmp_path), RunOptions(), {"max_steps": 4})
 
 
+def test_settings_are_compared_with_their_whole_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder / "model").mkdir(parents=True)
+    write_checkpoint(tmp_path, 9)
+    write_begun(tmp_path, {"model_name_or_path": str(tmp_path / "one" / "model")}, {})
+    monkeypatch.chdir(tmp_path / "one")
+    assert resume_point(Training(tmp_path), RunOptions(), {"model_name_or_path": "model"})
+    with pytest.raises(OptionError, match=r"model_name_or_path was .*/one/model' and is '.*/two/model'"):
+        resume_point(Training(tmp_path), RunOptions(), {"model_name_or_path": str(tmp_path / "two" / "model")})
+
+
+def test_a_run_of_other_processes_is_not_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_checkpoint(tmp_path, 5, processes=4)
+    for processes in (1, 2, 8):
+        with pytest.raises(
+            OptionError, match=rf"checkpoint-5 has the random states of 4 processes, and this run has {processes}"
+        ):
+            resume_point(Training(tmp_path, processes=processes), RunOptions(), {})
+        with pytest.raises(OptionError, match="--num_processes 4"):
+            resume_point(Training(tmp_path, str(path), processes), RunOptions(), {})
+    torn = write_checkpoint(tmp_path, 6, processes=3)  # one of four was killed before it wrote
+    assert resume_point(Training(tmp_path, processes=4), RunOptions(), {}) == str(path)
+    shutil.rmtree(torn)
+    (path / "trainer_state.json").unlink()
+    assert resume_point(Training(tmp_path, processes=4), RunOptions(), {}) is None
+    assert "none of the 1 checkpoints in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("step", "iterations", "fits"), [(3, 2, False), (4, 2, True), (3, 1, True)])
+def test_a_run_goes_on_at_the_end_of_a_cycle_alone(tmp_path: Path, step: int, iterations: int, fits: bool) -> None:
+    training = SimpleNamespace(num_iterations=iterations, steps_per_generation=2, gradient_accumulation_steps=2)
+    point = str(write_checkpoint(tmp_path, step))
+    check_cycle(None, training)
+    if fits:
+        check_cycle(point, training)
+        return
+    with pytest.raises(OptionError, match="was written after 3 steps, inside a generation cycle of 2 steps"):
+        check_cycle(point, training)
+
+
+def prepared_in(work: Path, family: str = "vl") -> Prepared:
+    """The good questions, for a tiny model."""
+    hears = family == "omni"
+    settings = MediaSettings(fps=1.0, max_frames=8, min_pixels=784, max_pixels=3136, audio=hears, decoder="pyav")
+    cache = ClipCache(work / "other-cache", 10_000_000)
+    examples, skipped = load_examples(str(work / "r-avst"), "train", work / "videos", settings, cache)
+    model_type = "qwen2_5_omni_thinker" if hears else "qwen2_5_vl"
+    checkpoint = Checkpoint(str(work / f"tiny-{family}"), "main", model_type, None)
+    return Prepared(checkpoint, settings, AnswerForm("source", 1, 1), cache, examples, skipped)
+
+
+def test_a_run_with_other_questions_is_not_gone_on_with(work: Path, tmp_path: Path) -> None:
+    training, prepared = Training(tmp_path), prepared_in(work)
+    point = str(write_checkpoint(tmp_path, 1))
+    begin(prepared, training, {}, None)
+    begin(prepared, training, {}, point)
+    moved = replace(prepared, examples=[replace(own, video=tmp_path / own.video.name) for own in prepared.examples])
+    begin(moved, training, {}, point)
+    fewer = replace(prepared, examples=prepared.examples[1:])
+    with pytest.raises(
+        OptionError, match="run on 12 questions, this one has 11; what differs is questions, question_id, prompt"
+    ):
+        begin(fewer, training, {}, point)
+    other = replace(prepared, form=AnswerForm("source", 1, 0))
+    with pytest.raises(OptionError, match=r"what differs is prompt, completion\. "):
+        begin(other, training, {}, point)
+
+
+def test_processes_that_found_other_questions_are_named(work: Path) -> None:
+    prepared = prepared_in(work)
+    all_rows, fewer = (rows_digest(own.rows) for own in (prepared, replace(prepared, examples=prepared.examples[1:])))
+    check_ranks_agree([all_rows, all_rows])
+    with pytest.raises(OptionError, match="11 in process 1, 12 in process 0; what differs is questions, question_id"):
+        check_ranks_agree([all_rows, fewer])
+
+
+def test_two_processes_with_other_questions_both_stop(work: Path) -> None:
+    code = "import sys; from r_avst.training.grpo import main; sys.exit(main(sys.argv[1:]))"
+    arguments = ["--recipe", "tiny", *DATA, "--output_dir", "runs/two", "--report_to", "none"]
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}
+    common |= {"R_AVST_CACHE": str(work / "cache"), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, *arguments, "--limit", str(16 - rank)],  # 12 and 11 of them have good videos
+            cwd=work,
+            env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    told = [own.communicate(timeout=240)[1] for own in processes]
+    assert [own.returncode for own in processes] == [2, 2], told
+    assert all("11 in process 1, 12 in process 0; what differs is questions" in own for own in told)
+
+
+def free_port() -> int:
+    with socket.socket() as own:
+        own.bind(("127.0.0.1", 0))
+        return int(own.getsockname()[1])
+
+
+@pytest.mark.parametrize("family", ["vl", "omni"])
+def test_the_longest_prompt_is_told_and_has_to_fit(work: Path, family: str, capsys: pytest.CaptureFixture[str]) -> None:
+    prepared = prepared_in(work, family)
+    encoder = MediaEncoder(AutoProcessor.from_pretrained(prepared.checkpoint.name), prepared.settings, prepared.cache)
+    oracle = max(encoder.encode(row)["input_ids"].shape[1] for row in prepared.rows["prompt"])
+    text_config = SimpleNamespace(max_position_embeddings=oracle + 103)
+    policy = SimpleNamespace(config=SimpleNamespace(get_text_config=lambda: text_config))
+    check_lengths(prepared, encoder, policy, 100, Training(work))
+    told = int(capsys.readouterr().out.split("has about ")[1].split()[0])
+    assert 0 <= told - oracle <= (2 if family == "omni" else 0)
+    with pytest.raises(
+        OptionError, match=rf"the longest prompt has about {told} tokens .* with 104 of an answer that is more"
+    ):
+        check_lengths(prepared, encoder, policy, 104, Training(work))
+
+
+def test_too_few_questions_are_refused() -> None:
+    check_count(4, 4)
+    with pytest.raises(NoExamplesError, match="3 questions are too few: the first step takes 4"):
+        check_count(3, 4)
+
+
+def test_a_model_that_took_no_step_is_not_uploaded() -> None:
+    state = SimpleNamespace(global_step=0)
+    with pytest.raises(OptionError, match="no step was taken, so nothing is uploaded"):
+        finish(SimpleNamespace(args=SimpleNamespace(push_to_hub=True), state=state))
+
+
+@pytest.mark.parametrize(("beta", "given"), [(0.1, {"revision": "v1"}), (0.0, None)])
+def test_the_reference_is_of_the_policys_revision(work: Path, tmp_path: Path, beta: float, given: Any) -> None:
+    prepared = prepared_in(work)
+    prepared = replace(prepared, checkpoint=replace(prepared.checkpoint, revision="v1"))
+    spread = {"deepspeed_plugin": None, "fsdp_plugin_args": None}
+    training = SimpleNamespace(beta=beta, output_dir=str(tmp_path), model_init_kwargs=None, **spread)
+    load(prepared, ModelConfig(dtype="float32"), training)
+    assert training.model_init_kwargs == given
+
+
+def test_a_checkpoint_of_16_bits_is_refused_after_loading(work: Path, tmp_path: Path) -> None:
+    prepared = prepared_in(work)
+    Qwen2_5_VLForConditionalGeneration.from_pretrained(prepared.checkpoint.name).bfloat16().save_pretrained(
+        tmp_path / "half"
+    )
+    AutoProcessor.from_pretrained(prepared.checkpoint.name).save_pretrained(tmp_path / "half")
+    prepared = replace(prepared, checkpoint=replace(prepared.checkpoint, name=str(tmp_path / "half")))
+    training = SimpleNamespace(output_dir=str(tmp_path), deepspeed_plugin=None, fsdp_plugin_args=None, learning_rate=1e-6)
+    with pytest.raises(OptionError, match="all weights would be trained in bfloat16"):
+        load(prepared, ModelConfig(dtype="auto"), training)
+
+
 def test_settings_are_shown_without_folders() -> None:
     shown = shown_settings({"videos": "/home/me/videos", "model_name_or_path": "Qwen/Qwen2.5-VL-7B-Instruct", "beta": 1})
     assert shown == {"videos": "videos", "model_name_or_path": "Qwen/Qwen2.5-VL-7B-Instruct", "beta": 1}
+
+
+def test_every_path_of_this_machine_is_cut_to_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "own.kv").touch()
+    given = {
+        "word_vectors": "secret/own.kv",
+        "deepspeed": "/home/me/zero3.json",
+        "hub_cache": "~/me/hub",
+        "fsdp_config": {"file": "/home/me/fsdp.json", "version": 2},
+        "report_to": ["wandb", "/home/me/log"],
+        "coordinate_space": "model",
+        "run_name": "",
+    }
+    assert shown_settings(given) == given | {
+        "word_vectors": "own.kv",
+        "deepspeed": "zero3.json",
+        "hub_cache": "hub",
+        "fsdp_config": {"file": "fsdp.json", "version": 2},
+        "report_to": ["wandb", "log"],
+    }
 
 
 def test_rows_of_a_data_set_have_a_fingerprint_that_follows_them() -> None:
@@ -235,22 +438,8 @@ def test_rows_of_a_data_set_have_a_fingerprint_that_follows_them() -> None:
 
 
 def test_shorter_forms_are_offered_only_where_answers_are_too_long(work: Path) -> None:
-    from transformers import AutoTokenizer
-
-    from r_avst.training.clips import ClipCache
-    from r_avst.training.clips import MediaSettings
-    from r_avst.training.examples import load_examples
-    from r_avst.training.options import MediaOptions
-    from r_avst.training.policy import Checkpoint
-    from r_avst.training.run_setup import Prepared
-    from r_avst.training.run_setup import answer_tokens
-
-    settings = MediaSettings(fps=1.0, max_frames=8, min_pixels=784, max_pixels=3136, audio=False, decoder="pyav")
-    cache = ClipCache(work / "other-cache", 10_000_000)
-    data = TrainingData(work / "r-avst", work / "videos")
-    examples, skipped = load_examples(str(data.dataset), "train", data.videos, settings, cache)
-    form = MediaOptions(coordinate_space="source").form
-    prepared = Prepared(Checkpoint("x", "main", "qwen2_5_vl", None), settings, form, cache, examples, skipped)
+    prepared = prepared_in(work)
+    examples, form = prepared.examples, prepared.form
     tokenizer = AutoTokenizer.from_pretrained(work / "tiny-vl")
     counts = answer_tokens(tokenizer, examples, form)
     oracle = len(tokenizer.encode(truth_of("spatial") + tokenizer.eos_token, add_special_tokens=False))

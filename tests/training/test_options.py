@@ -9,6 +9,7 @@ import pytest
 import yaml
 from trl import GRPOConfig
 from trl import ModelConfig
+from trl import SFTConfig
 
 from r_avst.metrics.avst_metrics.word_vectors import WordVectorsError
 from r_avst.training.answer_form import AnswerForm
@@ -17,7 +18,10 @@ from r_avst.training.options import MediaOptions
 from r_avst.training.options import OptionError
 from r_avst.training.options import Parsed
 from r_avst.training.options import RewardOptions
+from r_avst.training.options import check_epochs
+from r_avst.training.options import check_full_weights
 from r_avst.training.options import check_save_steps
+from r_avst.training.options import check_unused
 from r_avst.training.options import exit_code
 from r_avst.training.options import find_recipe
 from r_avst.training.options import hears
@@ -228,6 +232,70 @@ def test_checkpoints_in_the_middle_of_a_cycle_are_refused(
 
 def test_without_checkpoints_by_steps_there_is_nothing_to_check() -> None:
     check_save_steps(SimpleNamespace(save_strategy="no"))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "epochs", "questions", "message"),
+    [
+        ("epoch", 1, 2, None),  # two generations of three micro-steps: three steps of two, a whole cycle
+        ("epoch", 1, 1, "--save_strategy epoch: an epoch of 1 questions is 2 steps, .* cycle of 3 steps"),
+        ("steps", 1, 1, None),
+        ("steps", 2, 1, "--save_strategy steps: an epoch of 1 questions"),
+        ("no", 2, 1, None),
+    ],
+)
+def test_epochs_that_end_inside_a_cycle_are_refused(strategy: str, epochs: int, questions: int, message: str | None) -> None:
+    training = SimpleNamespace(
+        save_strategy=strategy,
+        num_iterations=1,
+        steps_per_generation=3,
+        gradient_accumulation_steps=2,
+        generation_batch_size=6,
+        num_generations=6,
+        max_steps=-1,
+        num_train_epochs=epochs,
+    )
+    if message is None:
+        check_epochs(training, questions)
+        return
+    with pytest.raises(OptionError, match=message):
+        check_epochs(training, questions)
+
+
+@pytest.mark.parametrize(
+    ("config", "given"),
+    [
+        (GRPOConfig, {"chat_template_kwargs": {"enable_thinking": False}}),
+        (GRPOConfig, {"model_init_kwargs": {"revision": "v1"}}),
+        (GRPOConfig, {"trust_remote_code": True}),
+        (GRPOConfig, {"eval_strategy": "epoch"}),
+        (SFTConfig, {"chat_template_path": "x.jinja"}),
+        (SFTConfig, {"max_length": 2048}),
+        (SFTConfig, {"packing": True}),
+        (SFTConfig, {"assistant_only_loss": True}),
+        (SFTConfig, {"completion_only_loss": False}),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(config: Any, given: dict[str, Any], tmp_path: Path) -> None:
+    check_unused(config(str(tmp_path), use_cpu=True, bf16=False))
+    with pytest.raises(OptionError, match=f"--{next(iter(given))} .* would be ignored: "):
+        check_unused(config(str(tmp_path), use_cpu=True, bf16=False, **given))
+
+
+def test_all_weights_are_not_trained_in_16_bits_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = GRPOConfig(str(tmp_path), use_cpu=True, bf16=False, learning_rate=1e-6)
+    for dtype in ("bfloat16", "float16"):
+        with pytest.raises(
+            OptionError, match=f"trained in {dtype}, .*deepspeed_zero3_offload.yaml.*avst_zero_lora.*float32"
+        ):
+            check_full_weights(dtype, ModelConfig(), training)
+    check_full_weights("float32", ModelConfig(), training)
+    check_full_weights("bfloat16", ModelConfig(use_peft=True), training)
+    training.deepspeed_plugin = object()
+    check_full_weights("bfloat16", ModelConfig(), training)
+    training.deepspeed_plugin = None
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    check_full_weights("bfloat16", ModelConfig(), training)
 
 
 # --- running ----------------------------------------------------------------------------------------------------------

@@ -46,6 +46,11 @@ def test_a_run_in_two_parts_ends_with_the_same_weights(work: Path, capsys: pytes
     assert all(torch.equal(value, parts[name]) for name, value in whole.items())
 
 
+def test_too_few_questions_for_a_step_are_told(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--recipe", "tiny_sft", *DATA, "--limit", "3", "--gradient_accumulation_steps", "2"]) == 2
+    assert "3 questions are too few: the first step takes 4" in capsys.readouterr().err
+
+
 def test_a_reward_is_no_option_of_sft(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--recipe", "tiny", *DATA]) == 2
     assert "there is no option" in capsys.readouterr().err
