@@ -428,7 +428,19 @@ def test_device_and_type_are_chosen_where_they_are_not_given(data: TrainingData,
     "launcher",
     [
         ["torch.distributed.run", "--nproc_per_node", "2"],
-        ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"],
+        pytest.param(
+            [
+                "accelerate.commands.launch",
+                "--cpu",
+                "--num_processes",
+                "2",
+                "--num_machines",
+                "1",
+                "--mixed_precision",
+                "no",
+            ],
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["torchrun", "accelerate"],
 )
@@ -449,6 +461,7 @@ def test_two_processes_answer_what_one_does(
     assert not list(tmp_path.glob("preds.part*"))
 
 
+@pytest.mark.slow
 def test_workers_of_ray_answer_what_one_process_does(
     data: TrainingData, tiny: Path, alone: list[dict[str, Any]], tmp_path: Path
 ) -> None:
