@@ -127,9 +127,8 @@ def load_dataset() -> Row:
 def peak_memory() -> Row:
     """Peak resident memory of a process that scores all answers, beside its peak before: all imported, answers held."""
     code = (
-        "import resource, metrics_bench as bench\n"
+        "import metrics_bench as bench\nfrom peak_memory import peak_memory as peak\n"
         "from r_avst.metrics.avst_metrics.scores import aggregate\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
         "pairs = [(truth, truth, task) for truth, task in bench.truths()]\n"
         "bench.scored_by_us(pairs[:1]); before = peak(); scores = bench.scored_by_us(pairs)\n"
         "aggregate(scores, 1000, 0); print(before, peak())"

@@ -6,7 +6,6 @@ As a program it answers so many questions of as many clips and prints the peak o
 """
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 from measure import Row
 from measure import median_seconds
+from peak_memory import peak_memory
 from tiny_families import load_tiny
 from tiny_families import tiny_family
 from transformers.video_utils import load_video
@@ -158,7 +158,7 @@ def answer(folder: Path, number: int) -> int:
     found = list(ModelBackend(model, processor, FAMILY, SETTINGS, FORM, DECODING).answers(asked))
     if not all(isinstance(own, Reply) for own in found) or len(found) != number:
         raise RuntimeError(f"not every question was answered: {found[0]}")
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(peak_memory())
     return 0
 
 

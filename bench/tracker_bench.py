@@ -87,8 +87,8 @@ def follow_two(number: int) -> None:
 def peak_of(number: int) -> float:
     """Peak resident memory, in MB, of a process that does so."""
     code = (
-        "import resource, tracker_bench as bench\n"
-        f"bench.follow_two({number}); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        "import tracker_bench as bench\nfrom peak_memory import peak_memory\n"
+        f"bench.follow_two({number}); print(peak_memory())"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path[:2])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)

@@ -284,8 +284,9 @@ def test_the_box_of_a_mask_holds_its_last_pixels(rows: slice, columns: slice, bo
 # --- memory -----------------------------------------------------------------------------------------------------------
 
 MEASURE = """
-import resource, sys
+import sys
 from moving_square import frames
+from peak_memory import peak_memory
 from r_avst.dataset_builder.grounding.grounding_dino import load_grounding_dino
 from r_avst.dataset_builder.grounding.tracking import TrackRules, follow
 from r_avst.dataset_builder.grounding.transformers_backend import load_transformers
@@ -293,16 +294,16 @@ detector, tracker, number = sys.argv[1:]
 backend = load_transformers(load_grounding_dino(detector, 0.0, 0.0, "cpu", "float32"), tracker, "cpu", "float32")
 for places in follow(backend, frames(int(number), 160, 90), ["dog"], TrackRules(0.5, 2, 10)):
     pass
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak_memory())
 """
 
 
-def peak(detector: Path, tracker: Path, number: int) -> int:
-    """Peak resident memory, in KB, of a process that follows two things through so many frames."""
+def peak(detector: Path, tracker: Path, number: int) -> float:
+    """Peak resident memory, in MB, of a process that follows two things through so many frames."""
     command = [sys.executable, "-c", MEASURE, str(detector), str(tracker), str(number)]
     path = {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, env=path, capture_output=True, text=True, check=True)
-    return int(done.stdout)
+    return float(done.stdout)
 
 
 def test_peak_memory_does_not_grow_with_the_number_of_frames(detector_folder: Path, tracker_folder: Path) -> None:

@@ -339,22 +339,24 @@ def test_threads_and_copies_of_the_stage_make_the_same_rows(tiny: BoxStage) -> N
 
 
 MEASURE = """
-import pickle, resource, sys
+import pickle, sys
+from peak_memory import peak_memory
 stage, row = pickle.load(sys.stdin.buffer)
 made = stage.open()(row)
 assert len(made.events[0].objects[0].frames) == row.video.duration
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak_memory())
 """
 
 
-def peak(stage: BoxStage, seconds: int) -> int:
-    """Peak resident memory, in KB, of a process that works on a video of that length."""
+def peak(stage: BoxStage, seconds: int) -> float:
+    """Peak resident memory, in MB, of a process that works on a video of that length."""
     write_video(stage.videos / f"{seconds}.mp4", 160, 90, seconds)
     whole = event((0.0, float(seconds)), DOG)
     row = VideoRow(Video("long", "test", seconds), f"{seconds}.mp4", (whole,))
-    command, environment = [sys.executable, "-c", MEASURE], {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", MEASURE]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(command, env=environment, input=pickle.dumps((stage, row)), capture_output=True, check=True)
-    return int(done.stdout)
+    return float(done.stdout)
 
 
 def test_a_video_of_ten_minutes_takes_no_more_memory_than_one_of_a_minute(tiny: BoxStage, tmp_path: Path) -> None:
