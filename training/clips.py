@@ -6,11 +6,13 @@ import os
 import tempfile
 import time
 import zlib
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
@@ -154,7 +156,7 @@ def read_clip(path: Path, settings: MediaSettings) -> Clip:
     """
     duration = picture_duration(path)
     times, fps = frame_times(duration, settings.fps, settings.max_frames)
-    frames, source_size = _read_processed(path, times, settings)
+    frames, source_size = read_sized(path, times, settings.decoder, partial(processed_size, settings=settings), _resized)
     sound = read_sound(path, SAMPLE_RATE, duration) if settings.audio else None
     heard = sound is not None or (not settings.audio and has_sound(path))
     if settings.audio and sound is None:
@@ -162,15 +164,35 @@ def read_clip(path: Path, settings: MediaSettings) -> Clip:
     return Clip(frames, fps, sound, heard, source_size, duration)
 
 
-def _read_processed(path: Path, times: Sequence[float], settings: MediaSettings) -> tuple[NDArray[np.uint8], Size]:
-    """The frames at ``times``, resized, of shape (frames, height, width, 3), and the size they had in the file."""
+def read_sized(
+    path: Path,
+    times: Sequence[float],
+    decoder: str,
+    size_of: Callable[[Size], Size],
+    resize: Callable[[NDArray[np.uint8], Size], NDArray[np.uint8]],
+) -> tuple[NDArray[np.uint8], Size]:
+    """The frames at ``times``, resized one at a time: memory is that of the resized ones and one of the file.
+
+    Args:
+        path: of the video.
+        times: ascending, in seconds.
+        decoder: one of `r_avst.dataset_builder.video.DECODERS`.
+        size_of: width and height after resizing, by those in the file; ValueError where the model takes no such frames.
+        resize: a frame (height, width, 3) at another width and height.
+
+    Returns:
+        Frames of shape (frames, height, width, 3), and the size they had in the file.
+
+    Raises:
+        VideoError: the file cannot be used, or its frames have no size that the model takes.
+    """
     source_size, size, frames = (0, 0), (0, 0), np.empty((0, 0, 0, 3), np.uint8)
-    for number, image in enumerate(_images(path, times, settings.decoder)):
+    for number, image in enumerate(_images(path, times, decoder)):
         if number == 0:
             source_size = image.shape[1], image.shape[0]
-            size = _model_size(path, source_size, settings)
+            size = _model_size(path, source_size, size_of)
             frames = np.empty((len(times), size[1], size[0], 3), np.uint8)
-        frames[number] = _resized(image, size)
+        frames[number] = resize(image, size)
     return frames, source_size
 
 
@@ -178,9 +200,9 @@ def _images(path: Path, times: Sequence[float], decoder: str) -> Iterator[NDArra
     return (frame.image for frame in read_frames(path, times, decoder))
 
 
-def _model_size(path: Path, source_size: Size, settings: MediaSettings) -> Size:
+def _model_size(path: Path, source_size: Size, size_of: Callable[[Size], Size]) -> Size:
     try:
-        return processed_size(source_size, settings)
+        return size_of(source_size)
     except ValueError as error:
         raise VideoError(f"{path}: frames of {source_size[0]} x {source_size[1]} are not for this model ({error})") from None
 

@@ -5,8 +5,8 @@ families read videos here: each frame is resized once, from the size it has in t
 """
 
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r_avst.dataset_builder.sound import has_sound
-from r_avst.dataset_builder.video import VideoError
 from r_avst.dataset_builder.video import picture_duration
-from r_avst.dataset_builder.video import read_frames
 from r_avst.metrics.avst_metrics.coordinates import Size
 
 from ..clips import Clip
 from ..clips import MediaSettings
 from ..clips import frame_times
+from ..clips import read_sized
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,22 +48,13 @@ def read_resized(processor: Any, path: Path, settings: MediaSettings, size_of: S
     """
     duration = picture_duration(path)
     times, fps = frame_times(duration, settings.fps, settings.max_frames)
-    images = (frame.image for frame in read_frames(path, times, settings.decoder))
-    first = next(images)
-    source_size = first.shape[1], first.shape[0]
-    try:
-        width, height = size_of(processor, source_size, len(times), settings)
-    except ValueError as error:
-        raise VideoError(f"{path}: frames of {first.shape[1]} x {first.shape[0]} are not for this model ({error})") from None
-    frames = np.empty((len(times), height, width, 3), np.uint8)
-    for number, image in enumerate(_all(first, images)):
-        frames[number] = _resized(processor.video_processor, image, (width, height))
+
+    def model_size(source_size: Size) -> Size:
+        return size_of(processor, source_size, len(times), settings)
+
+    resize = partial(_resized, processor.video_processor)
+    frames, source_size = read_sized(path, times, settings.decoder, model_size, resize)
     return Clip(frames, fps, None, has_sound(path), source_size, duration)
-
-
-def _all(first: NDArray[np.uint8], others: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
-    yield first
-    yield from others
 
 
 def _resized(video_processor: Any, image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:

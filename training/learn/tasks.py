@@ -95,37 +95,24 @@ TEMPORAL = LearnTask(
     grpo_batch=64,
     truths="own",
 )
-BOXES = LearnTask(
+BOXES = replace(
+    TEMPORAL,
     world=BOXES_WORLD,
-    family="vl",
     media=_media(2.0, 56 * 56, audio=False),
-    form=FORM,
     size=TinySize(hidden=64, rope_theta=10.0, spread=0.08, vision_layers=2),
     clips=320,
-    held_out=64,
     phases=(Phase(1.0, "any", 900, 0.14, 3e-3), Phase(0.5, "any", 60, 0.0, 2e-3)),
     sft_batch=32,
     grpo_steps=100,
-    grpo_rate=5e-4,
-    generations=8,
-    grpo_batch=64,
-    truths="own",
 )
-SOUND = LearnTask(
+SOUND = replace(
+    TEMPORAL,
     world=SOUND_WORLD,
     family="omni",
     media=_media(1.0, 28 * 28, audio=True),
-    form=FORM,
     size=TinySize(hidden=64, rope_theta=1e4, hop_length=2000, audio_layers=1, spread=0.08, vision_layers=1),
-    clips=256,
-    held_out=64,
     phases=(Phase(0.5, "any", 1200, 0.47, 2e-3),),
-    sft_batch=16,
     grpo_steps=100,
-    grpo_rate=5e-4,
-    generations=8,
-    grpo_batch=64,
-    truths="own",
 )
 WRONG = replace(TEMPORAL, truths="others")
 TASKS = {"temporal": TEMPORAL, "boxes": BOXES, "sound": SOUND, "wrong": WRONG}
