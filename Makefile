@@ -14,12 +14,17 @@ ANNOTATIONS := $(if $(R_AVST_DATA),--annotations $(R_AVST_DATA)/r_avst/xml_test_
 UNAV := $(addprefix --unav ,$(wildcard $(R_AVST_DATA)/unav100/unav100_annotations.json))
 # What `make learn` leaves: a tiny trained model, its data set and its clips.
 LEARNED := learn/runs/temporal_0
+# What it answers with: as the clips were when it learned.
+TINY_OPTIONS := --fps 2 --max-frames 16 --min-pixels 784 --max-pixels 784 --decimals 0 --max-new-tokens 64
+# What `make demo` leaves of it.
+TINY := $(and $(wildcard $(LEARNED)/trained),$(wildcard release/tiny.jsonl))
 METRIC_FILES := $(wildcard metrics/avst_metrics/*.py metrics/avst_metrics/*.md metrics/avst_metrics/*.txt)
 
-.PHONY: help demo tables learn learn-all test lint bench clean
+.PHONY: help demo space tables learn learn-all test lint bench clean
 
 help:
 	@echo "make demo    build a data set from a synthetic world, load it, score constant answers (release/), train a tiny model, score it; no network"
+	@echo "make space   open the page that shows boxes over the playing video: on what make demo made, else on a made-up data set"
 	@echo "make tables  build the data set from the released annotations, score constant answers beside the paper's models"
 	@echo "make learn   train a tiny model on synthetic clips and check that it learned (learn/), minutes; learn-all: all tasks, three seeds"
 	@echo "make test    the whole suite with coverage"
@@ -41,6 +46,10 @@ $(VENV)/build: $(VENV)/base
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINED) -e '.[build]'
 	@touch $@
 
+$(VENV)/space: $(VENV)/build
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINED) -e '.[space]'
+	@touch $@
+
 $(VENV)/train: $(VENV)/build
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINED) -e '.[train]'
 	@touch $@
@@ -54,9 +63,14 @@ demo: $(VENV)/train
 	$(MAKE) --no-print-directory learn
 	@rm -f release/tiny.*
 	$(BIN)/r-avst-predict --model $(LEARNED)/trained --dataset $(LEARNED)/r-avst --videos $(LEARNED)/videos --out release/tiny.jsonl \
-	    --fps 2 --max-frames 16 --min-pixels 784 --max-pixels 784 --decimals 0 --max-new-tokens 64 --batch-size 8
+	    $(TINY_OPTIONS) --batch-size 8
 	$(BIN)/r-avst-score --dataset $(LEARNED)/r-avst --predictions release/tiny.jsonl --with-floors --word-vectors exact
 	@echo "release/ holds r-avst/ (the data set), avst_metrics/ (the metric), build/ (videos, truth, what each stage made)"
+	@echo "To look at the clips with the model's answers, and to ask it about others: make space"
+
+space: $(VENV)/space $(if $(TINY),$(VENV)/train)
+	$(BIN)/r-avst-space $(if $(TINY),--dataset $(LEARNED)/r-avst --videos $(LEARNED)/videos --predictions release/tiny.jsonl \
+	    --model $(LEARNED)/trained $(TINY_OPTIONS),--synthetic)
 
 tables: $(VENV)/base
 	$(BIN)/r-avst-build release $(ANNOTATIONS) $(UNAV) --out release/released/r-avst

@@ -87,6 +87,26 @@ def read_sound(path: Path, rate: int, duration: float) -> NDArray[np.float32] | 
     return np.clip(sound, -1, 1, out=sound)
 
 
+def sound_frames(path: Path) -> Iterator[tuple[float, "AudioFrame"]]:
+    """The decoded sound of a video file, its channels and its rate as they are; one frame at a time.
+
+    Yields:
+        Seconds from the moment the first frame of the picture comes on screen to when the sound is heard (negative for what
+        is heard before), and the sound. Nothing where the file has no sound track.
+
+    Raises:
+        VideoError: the file or its sound cannot be used.
+        PyAVMissingError: PyAV is not installed.
+    """
+    start, due = picture_start(path), None
+    with opened(path) as (container, _):
+        stream = _track(path, container)
+        for frame in _decoded(path, container, stream) if stream is not None else ():
+            at = _heard_at(path, frame, due)
+            yield at - start, frame
+            due = at + frame.samples / frame.sample_rate
+
+
 def _track(path: Path, container: "InputContainer") -> "AudioStream | None":
     """The first track that is marked as the default, or the first one."""
     from av.stream import Disposition

@@ -196,6 +196,17 @@ def picture_start(path: Path) -> float:
     return float(int(timeline.shown[0]) * timeline.tick)
 
 
+def shown_times(path: Path) -> list[float]:
+    """Seconds, from the moment the first frame comes on screen, at which each frame does; ascending.
+
+    Raises:
+        VideoError: the file cannot be used.
+        PyAVMissingError: PyAV is not installed.
+    """
+    timeline = _read_timeline(path)
+    return [timeline.shown_at(index) for index in range(len(timeline.shown))]
+
+
 def _check_times(path: Path, times: Sequence[float], timeline: _Timeline) -> None:
     end = timeline.seconds(timeline.end)
     for time in times:

@@ -36,9 +36,13 @@ class PredictionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """A file's predictions by question id, boxes in source pixels, and what looks wrong about the file."""
+    """A file's predictions by question id, boxes in source pixels, and what looks wrong about the file.
+
+    ``texts`` are those of the models, before seconds between two lines were filled (``raw_text`` of `r-avst-predict`).
+    """
 
     by_id: dict[str, ParsedAnswer]
+    texts: dict[str, str]
     warnings: tuple[str, ...]
 
     def for_questions(self, questions: Sequence[BenchmarkQuestion]) -> list[ParsedAnswer]:
@@ -59,6 +63,7 @@ def read_predictions(path: Path, questions: Sequence[BenchmarkQuestion]) -> Pred
     """
     known = {own.question_id: own for own in questions}
     converted: dict[str, ParsedAnswer] = {}
+    texts: dict[str, str] = {}
     line_of: dict[str, int] = {}
     as_written: dict[str, list[Answer]] = {}
     for number, line in _lines(path):
@@ -73,9 +78,10 @@ def read_predictions(path: Path, questions: Sequence[BenchmarkQuestion]) -> Pred
             raise PredictionError(f"{path}:{number}: {error}") from None
         line_of[question_id] = number
         converted[question_id] = replace(parsed, answer=answer)
+        texts[question_id] = row["raw_text"] if isinstance(row.get("raw_text"), str) else row["text"]
         as_written.setdefault(space, []).append(parsed.answer)
     warnings = (space_warning(answers, space) for space, answers in as_written.items())
-    return Predictions(converted, tuple(f"{path}: {warning}" for warning in warnings if warning))
+    return Predictions(converted, texts, tuple(f"{path}: {warning}" for warning in warnings if warning))
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:

@@ -54,6 +54,7 @@ SPACE = ArtefactKind(
     (
         "requirements.txt",
         "packages.txt",
+        "space.json",
         *(f"**/*.{end}" for end in ("css", "html", "jpg", "js", "md", "png", "py", "svg")),
         *(f"examples/*.{end}" for end in ("json", "jsonl")),
     ),

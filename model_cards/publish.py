@@ -43,6 +43,8 @@ from r_avst.model_cards.shared_videos import LICENCES
 from r_avst.model_cards.shared_videos import SUFFIX
 from r_avst.model_cards.shared_videos import shared_videos
 from r_avst.model_cards.shared_videos import video_folder
+from r_avst.model_cards.space_files import Demo
+from r_avst.model_cards.space_files import demo_places
 
 DESCRIPTION = """\
 Publishes a data set, the metric, a Space or a model on the Hugging Face Hub, in one commit each.
@@ -56,15 +58,16 @@ examples:
   r-avst-publish dataset --repo-id user/r-avst --folder r-avst --figures figures --dry-run
   r-avst-publish dataset --repo-id user/r-avst --folder r-avst --with-videos videos   # and user/r-avst-videos
   r-avst-publish metric --repo-id user/avst_metrics
+  r-avst-publish space --repo-id user/r-avst-demo --dataset user/r-avst --videos user/r-avst-videos --predictions a.jsonl
   r-avst-publish model --repo-id user/avst-zero --folder checkpoint --card cards/avst-zero.md
 """
 FOLDERS = {
     DATASET: "folder of r-avst-build (default: %(default)s)",
     METRIC: "folder of the metric (default: the one that is installed)",
-    SPACE: "folder with the Space's card and app.py",
+    SPACE: "folder with the card and app.py of a Space (default: the demo of this project, see below)",
     MODEL: "folder of save_pretrained: a checkpoint or an adapter",
 }
-DEFAULT_FOLDERS = {DATASET: Path("r-avst"), METRIC: Path(str(avst_metrics.__file__)).parent}
+DEFAULT_FOLDERS = {DATASET: Path("r-avst"), METRIC: Path(str(avst_metrics.__file__)).parent, SPACE: None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +115,32 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help=f"also publish, in USER/NAME{SUFFIX}, those videos of the data set that DIR/{LICENCES} says may be shared",
     )
+    _add_demo(kinds.choices[SPACE.name].add_argument_group("the demo, where no --folder is given"))
     return parser
 
 
+def _add_demo(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument("--dataset", metavar="USER/NAME", help="what it shows (default: a small made-up data set)")
+    group.add_argument(
+        "--videos", metavar="USER/NAME", help=f"of the data set, as {DATASET.name} --with-videos publishes them"
+    )
+    group.add_argument(
+        "--predictions", type=Path, nargs="+", default=[], metavar="FILE", help="of r-avst-predict; they go to examples/"
+    )
+    group.add_argument("--model", metavar="USER/NAME", help="which answers questions about uploads (default: none does)")
+
+
 def _add_common(parser: argparse.ArgumentParser, kind: ArtefactKind) -> None:
-    default = DEFAULT_FOLDERS.get(kind)
     parser.set_defaults(kind=kind, figures=None, with_videos=None)
     parser.add_argument("--repo-id", required=True, type=_repo_id, metavar="USER/NAME")
-    parser.add_argument("--folder", type=Path, default=default, required=default is None, metavar="DIR", help=FOLDERS[kind])
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=DEFAULT_FOLDERS.get(kind),
+        required=kind not in DEFAULT_FOLDERS,
+        metavar="DIR",
+        help=FOLDERS[kind],
+    )
     parser.add_argument(
         "--card",
         type=Path,
@@ -145,13 +166,7 @@ def _repo_id(text: str) -> str:
 
 def _publications(options: argparse.Namespace, scratch: Path) -> list[Publication]:
     """What is to be published, all of it checked before anything is sent."""
-    places = {"": options.folder}
-    if options.figures:
-        places["figures/"] = options.figures
-    if options.card:
-        places[CARD] = options.card
-    elif options.folder == DEFAULT_FOLDERS.get(METRIC):
-        places[CARD] = _metric_card(scratch / CARD)
+    places = _places(options, scratch)
     publications = [_publication(options.kind, places, {}, options.repo_id, options.private, scratch / "staged")]
     if options.with_videos:
         videos, left_out = shared_videos(options.with_videos, options.folder)
@@ -159,6 +174,28 @@ def _publications(options: argparse.Namespace, scratch: Path) -> list[Publicatio
         repo_id = f"{options.repo_id}{SUFFIX}"
         publications.append(_publication(VIDEOS, own_places, left_out, repo_id, options.private, scratch / "staged-videos"))
     return publications
+
+
+def _places(options: argparse.Namespace, scratch: Path) -> dict[str, Path]:
+    """Where the files lie, by their path in the repository or that of their folder."""
+    places = _demo_places(options, scratch) if options.kind is SPACE else {"": options.folder}
+    if options.figures:
+        places["figures/"] = options.figures
+    if options.card:
+        places[CARD] = options.card
+    elif options.folder == DEFAULT_FOLDERS[METRIC]:
+        places[CARD] = _metric_card(scratch / CARD)
+    return places
+
+
+def _demo_places(options: argparse.Namespace, scratch: Path) -> dict[str, Path]:
+    """Of a Space: the folder that was given, or the demo."""
+    demo = Demo(options.dataset, options.videos, tuple(options.predictions), options.model)
+    if options.folder is None:
+        return demo_places(demo, scratch)
+    if demo != Demo():
+        raise PublishError("--dataset, --videos, --predictions and --model are of the demo: leave --folder out, or them")
+    return {"": options.folder}
 
 
 def _metric_card(path: Path) -> Path:

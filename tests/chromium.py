@@ -21,7 +21,7 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--mute-audio", "--hide-scrollbars",
     "--autoplay-policy=no-user-gesture-required", "--remote-debugging-pipe",
 )  # fmt: skip
-KEY_CODES = {"ArrowLeft": 37, "ArrowRight": 39, " ": 32, "Escape": 27, "Enter": 13}
+KEY_CODES = {"ArrowLeft": 37, "ArrowRight": 39, " ": 32, "Escape": 27, "Enter": 13, "Home": 36, "End": 35}
 
 
 class Tab:
@@ -62,10 +62,13 @@ class Tab:
         return found
 
     def _note(self, event: dict[str, Any]) -> None:
-        if event["method"] == "Runtime.exceptionThrown":
-            self.errors.append(json.dumps(event["params"]["exceptionDetails"])[:1000])
-        elif event["method"] == "Log.entryAdded" and event["params"]["entry"]["level"] == "error":
-            self.errors.append(json.dumps(event["params"]["entry"])[:1000])
+        kind, found = event.get("method"), event.get("params", {})  # no method: the answer to a call that was given up
+        if kind == "Runtime.exceptionThrown":
+            self.errors.append(json.dumps(found["exceptionDetails"])[:1000])
+        elif kind == "Runtime.consoleAPICalled" and found["type"] in ("error", "assert"):
+            self.errors.append(json.dumps(found["args"])[:1000])
+        elif kind == "Log.entryAdded" and found["entry"]["level"] == "error":
+            self.errors.append(json.dumps(found["entry"])[:1000])
 
     def open(self, url: str) -> None:
         self.call("Page.navigate", url=url)
@@ -87,17 +90,38 @@ class Tab:
             time.sleep(0.05)
         return found
 
-    def press(self, key: str) -> None:
+    def press(self, key: str, shift: bool = False) -> None:
         text = {"text": "\r" if key == "Enter" else key} if len(key) == 1 or key == "Enter" else {}
         code = KEY_CODES.get(key, ord(key[0].upper()))
-        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **text)
-        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, modifiers=8 * shift, **text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code, modifiers=8 * shift)
+
+    def mouse(self, kind: str, x: float, y: float) -> None:
+        """``press`` or ``release`` the left button at a place of the page, ``move`` the mouse there or ``drag`` it."""
+        events = {"press": "mousePressed", "release": "mouseReleased"}
+        held = kind in ("press", "drag")
+        button = {"button": "none"} if kind == "move" else {"button": "left", "clickCount": 1}
+        self.call("Input.dispatchMouseEvent", type=events.get(kind, "mouseMoved"), x=x, y=y, buttons=int(held), **button)
+
+    def click(self, x: float, y: float) -> None:
+        self.mouse("press", x, y)
+        self.mouse("release", x, y)
+
+    def scheme(self, name: str) -> None:
+        """``dark`` or ``light``, as the system of the one who looks would say."""
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
     def type(self, text: str) -> None:
         self.call("Input.insertText", text=text)
 
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+
+    def choose_files(self, selector: str, *files: Path) -> None:
+        """What a person does who chooses files for an ``<input type=file>``."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
 
 
 @contextmanager

@@ -19,13 +19,20 @@ TOKENS_OUT = 10
 
 @dataclass(frozen=True)
 class Step:
-    """What is done with one request; ``seconds`` pass before. ``drop``: the connection is closed without an answer."""
+    """What is done with one request; ``seconds`` pass before. ``drop``: the connection is closed without an answer.
+
+    ``events`` are sent one after the other as server-sent events instead of ``body``, ``pause`` seconds before each; with
+    ``breaks`` the connection is closed behind them before the answer's end.
+    """
 
     status: int = 200
     body: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
     drop: bool = False
+    events: tuple[str, ...] = ()
+    pause: float = 0.0
+    breaks: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,30 @@ def says(content: str | None, seconds: float = 0.0, finish_reason: str = "stop",
     return Step(body=json.dumps(completion), seconds=seconds)
 
 
+def streams(*pieces: str, finish_reason: str | None = "stop", usage: bool = True, **how: Any) -> Step:
+    """An answer of the model in pieces; behind them comes the usage, as servers send it that are asked to."""
+    deltas = [({"role": "assistant", "content": ""}, None), *(({"content": piece}, None) for piece in pieces)]
+    events = [_chunk([{"index": 0, "delta": delta, "finish_reason": end}]) for delta, end in deltas]
+    if finish_reason is not None:
+        events.append(_chunk([{"index": 0, "delta": {}, "finish_reason": finish_reason}]))
+    if usage:
+        counts = {"prompt_tokens": TOKENS_IN, "completion_tokens": TOKENS_OUT, "total_tokens": TOKENS_IN + TOKENS_OUT}
+        events.append(_chunk([], usage=counts))
+    return Step(events=(*events, *([] if how.get("breaks") else ["[DONE]"])), **how)
+
+
+def refuses_streaming(reason: str) -> Step:
+    """The model declines to answer, in a stream."""
+    said = {"index": 0, "delta": {"refusal": reason}, "finish_reason": None}
+    end = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    return Step(events=(_chunk([said]), _chunk([end]), "[DONE]"))
+
+
+def _chunk(choices: list[dict[str, Any]], **more: Any) -> str:
+    chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "some-model", "choices": choices}
+    return json.dumps(chunk | more)
+
+
 def names(*subjects: tuple[str, str], seconds: float = 0.0) -> Step:
     """An answer as asked, of (name, label)."""
     listed = [{"name": name, "label": label} for name, label in subjects]
@@ -93,6 +124,7 @@ class OpenAIServer(ThreadingHTTPServer):
     def __init__(self, script: Sequence[Step], default: Callable[[str], Step]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[Asked] = []
+        self.events_sent = 0
         self._script = list(script)
         self._default = default
         self._lock = threading.Lock()
@@ -127,6 +159,9 @@ class _Handler(BaseHTTPRequestHandler):
         if step.drop:
             self.close_connection = True
             return
+        if step.events:
+            self._stream(step)
+            return
         content = step.body.encode()
         try:
             self.send_response(step.status)
@@ -136,3 +171,23 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
         except ConnectionError:  # who asked did not wait
             self.close_connection = True
+
+    def _stream(self, step: Step) -> None:
+        try:
+            self.send_response(step.status)
+            for name, value in (("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked"), *step.headers):
+                self.send_header(name, value)
+            self.end_headers()
+            for event in step.events:
+                time.sleep(step.pause)
+                self._send_chunk(f"data: {event}\n\n".encode())
+                self.server.events_sent += 1
+            if not step.breaks:
+                self._send_chunk(b"")
+        except ConnectionError:  # who asked does not want the rest
+            pass
+        self.close_connection = step.breaks or self.close_connection
+
+    def _send_chunk(self, content: bytes) -> None:
+        self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
+        self.wfile.flush()

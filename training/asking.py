@@ -1,5 +1,6 @@
 """What a question to a model is, and what comes back: the same for every model and every way to reach one."""
 
+from collections.abc import Generator
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,6 +74,21 @@ class Unanswered:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What stands of an answer that is being written.
+
+    Attributes:
+        question_id: of the `Ask`.
+        text: so far; all of it, not what is new.
+        processed_size: as of the `Reply` that will follow.
+    """
+
+    question_id: str
+    text: str
+    processed_size: Size | None
+
+
 class Backend(Protocol):
     """A way to reach a model."""
 
@@ -84,5 +100,19 @@ class Backend(Protocol):
 
         Raises:
             Exception: the model cannot be used at all; what was answered before stands.
+        """
+        ...
+
+
+class StreamingBackend(Backend, Protocol):
+    """A way to reach a model whose answers can be watched while it writes them."""
+
+    def stream(self, ask: Ask) -> Generator[Partial | Reply | Unanswered, None, None]:
+        """What stands of the answer every few tenths of a second, whether or not it grew, and at last the answer.
+
+        The last item is the only `Reply` or `Unanswered`. Closing the iterator stops the model soon.
+
+        Raises:
+            Exception: the model cannot be used at all.
         """
         ...

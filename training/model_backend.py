@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from typing import Final
 from typing import TypeVar
@@ -30,12 +31,16 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 from transformers import GenerationConfig
+from transformers import StoppingCriteria
+from transformers import StoppingCriteriaList
+from transformers.generation.streamers import BaseStreamer
 
 from r_avst.dataset_builder.video import VideoError
 from r_avst.metrics.avst_metrics.coordinates import Size
 
 from .answer_form import AnswerForm
 from .asking import Ask
+from .asking import Partial
 from .asking import Reply
 from .asking import Unanswered
 from .clips import Clip
@@ -48,6 +53,7 @@ from .media import collate
 from .media import media_token_ids
 from .prompts import PromptError
 from .prompts import prompt_text
+from .streaming import watched
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -105,6 +111,33 @@ class _Made:
     chat: str = ""
 
 
+class _Unwanted(StoppingCriteria):
+    """Ends an answer that nobody waits for any more."""
+
+    def __init__(self, unwanted: threading.Event) -> None:
+        self._unwanted = unwanted
+
+    def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
+        return torch.full((len(input_ids),), self._unwanted.is_set(), device=input_ids.device)
+
+
+class _Written(BaseStreamer):
+    """Collects the tokens of one answer; ``generate`` hands it the prompt first."""
+
+    def __init__(self) -> None:
+        self.sample: _Sample | None = None
+        self.tokens: list[int] = []
+        self._begun = False
+
+    def put(self, value: Tensor) -> None:
+        if self._begun:
+            self.tokens.extend(value.flatten().tolist())
+        self._begun = True
+
+    def end(self) -> None:
+        """Nothing is left to hand on."""
+
+
 class ModelBackend:
     """Asks a model that is in memory.
 
@@ -139,6 +172,8 @@ class ModelBackend:
         self._settings, self._form, self._decoding, self._readers = settings, form, decoding, readers
         self._batch_size = decoding.batch_size
         self._special = _special_tokens(processor)
+        # A stream that was closed may still be at its last token when the next question comes.
+        self._generating = threading.Lock()
 
     def answers(self, asks: Sequence[Ask]) -> Iterator[Reply | Unanswered]:
         """Asks all of them, those of one video one after another; each comes back once.
@@ -160,6 +195,34 @@ class ModelBackend:
                     batch = []
             if batch:
                 yield from self._answered(batch)
+
+    def stream(self, ask: Ask) -> Generator[Partial | Reply | Unanswered, None, None]:
+        """The answer to one question while it is written; the last item is what `answers` gives for it.
+
+        Several may be asked for at once: the model writes one answer after the other.
+        """
+        written = _Written()
+
+        def work(unwanted: threading.Event) -> Reply | Unanswered:
+            return self._watched_answer(ask, written, unwanted)
+
+        return watched(work, lambda: self._partial(written))
+
+    def _watched_answer(self, ask: Ask, written: _Written, unwanted: threading.Event) -> Reply | Unanswered:
+        sample = next(self._encoded([[ask]], iter([self._read(ask.video)])))
+        if isinstance(sample, Unanswered):
+            return sample
+        written.sample = sample
+        watching = {"streamer": written, "stopping_criteria": StoppingCriteriaList([_Unwanted(unwanted)])}
+        return next(self._answered([sample], watching))
+
+    def _partial(self, written: _Written) -> Partial | None:
+        sample = written.sample
+        if sample is None:
+            return None
+        text = self._processor.tokenizer.decode(list(written.tokens), skip_special_tokens=True)
+        # A letter of several tokens is not there before its last one is.
+        return Partial(sample.ask.question_id, text.rstrip("\ufffd"), self._told_size(sample))
 
     # --- samples ------------------------------------------------------------------------------------------------------
 
@@ -236,10 +299,15 @@ class ModelBackend:
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
-    def _answered(self, batch: Sequence[_Sample]) -> Iterator[Reply | Unanswered]:
-        """Replies to a batch; where memory does not suffice, to each half of it, and batches stay that small."""
+    def _answered(
+        self, batch: Sequence[_Sample], watching: Mapping[str, Any] = MappingProxyType({})
+    ) -> Iterator[Reply | Unanswered]:
+        """Replies to a batch; where memory does not suffice, to each half of it, and batches stay that small.
+
+        ``watching``: what ``generate`` is to have beside, for a batch of one.
+        """
         try:
-            replies = self._generated(batch)
+            replies = self._generated(batch, watching)
         except RuntimeError as error:
             if not _for_want_of_memory(error):
                 raise
@@ -258,11 +326,11 @@ class ModelBackend:
             yield from self._answered(batch[start : start + self._batch_size])
 
     @torch.inference_mode()
-    def _generated(self, batch: Sequence[_Sample]) -> list[Reply]:
-        inputs = self._inputs(batch)
-        width = inputs["input_ids"].size(1)
-        with _drawing(self._decoding, batch):
-            ids = self._model.generate(**inputs, generation_config=self._generation())
+    def _generated(self, batch: Sequence[_Sample], watching: Mapping[str, Any]) -> list[Reply]:
+        with self._generating, _drawing(self._decoding, batch):
+            inputs = self._inputs(batch)
+            width = inputs["input_ids"].size(1)
+            ids = self._model.generate(**inputs, **watching, generation_config=self._generation())
         return [self._reply(own, row) for own, row in zip(batch, ids[:, width:].tolist(), strict=True)]
 
     def _inputs(self, batch: Sequence[_Sample]) -> dict[str, Any]:
@@ -308,13 +376,16 @@ class ModelBackend:
             text=self._processor.tokenizer.decode(row[:written], skip_special_tokens=True),
             coordinate_space=space,
             frame_size=sample.ask.source_size,
-            processed_size=sample.processed_size if space == "model" else None,
+            processed_size=self._told_size(sample),
             fps=sample.fps,
             frame_times=sample.times,
             prompt_tokens=sample.tensors["input_ids"].size(1),
             completion_tokens=written,
             finish="stop" if ended else "length",
         )
+
+    def _told_size(self, sample: _Sample) -> Size | None:
+        return sample.processed_size if self._form.space == "model" else None
 
 
 def _special_tokens(processor: Any) -> tuple[str, ...]:

@@ -60,10 +60,13 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_run(parser.add_argument_group("run"))
-    _add_answers(parser.add_argument_group("answers"))
-    _add_media(parser.add_argument_group("videos"))
-    _add_model(parser.add_argument_group("--backend transformers"))
-    _add_server(parser.add_argument_group("--backend openai"))
+    add_backend_options(parser.add_argument_group("model"))
+    add_answer_options(parser.add_argument_group("answers"))
+    add_media_options(parser.add_argument_group("videos"))
+    add_model_options(parser.add_argument_group("--backend transformers"))
+    _add_model_run(parser.add_argument_group("--backend transformers: questions at once"))
+    add_server_options(parser.add_argument_group("--backend openai"))
+    _add_server_run(parser.add_argument_group("--backend openai: questions at once"))
     return parser
 
 
@@ -75,18 +78,23 @@ def _described_families() -> Iterator[str]:
 
 def _add_run(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--model", required=True, metavar="ID", help="on the Hub, in a folder, or its name on the server")
-    group.add_argument("--revision", default="main", help="of a model on the Hub (default: %(default)s)")
     group.add_argument("--dataset", default="r-avst", help="folder of r-avst-build, or user/name (default: %(default)s)")
     group.add_argument("--split", default="test", help="default: %(default)s")
     group.add_argument("--videos", type=Path, required=True, metavar="DIR", help="of the files, VIDEO_ID.mp4")
     group.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON lines")
-    group.add_argument("--backend", choices=("transformers", "openai"), default="transformers", help="default: %(default)s")
     group.add_argument("--limit", type=positive, metavar="N", help="ask the first N questions only")
     group.add_argument("--shard", type=shard, default=WHOLE, metavar="I/N", help="the questions of every N-th video")
     group.add_argument("--retry-failed", action="store_true", help="ask again what failed in earlier runs")
 
 
-def _add_answers(group: "argparse._ArgumentGroup") -> None:
+def add_backend_options(group: "argparse._ArgumentGroup") -> None:
+    """How the model is reached that ``--model`` names, which every program adds with a word of its own."""
+    group.add_argument("--revision", default="main", help="of a model on the Hub (default: %(default)s)")
+    group.add_argument("--backend", choices=("transformers", "openai"), default="transformers", help="default: %(default)s")
+
+
+def add_answer_options(group: "argparse._ArgumentGroup") -> None:
+    """In what form answers are asked for, and how they are written."""
     group.add_argument(
         "--family", choices=FAMILIES, help="default: what the model's configuration says; generic behind a server"
     )
@@ -100,7 +108,8 @@ def _add_answers(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--seed", type=whole_number, default=0, metavar="N", help="of drawn tokens (default: %(default)s)")
 
 
-def _add_media(group: "argparse._ArgumentGroup") -> None:
+def add_media_options(group: "argparse._ArgumentGroup") -> None:
+    """What a model is given of a video."""
     group.add_argument("--fps", type=not_negative, default=2.0, metavar="N", help="frames a second (default: %(default)s)")
     group.add_argument("--max-frames", type=positive, default=128, metavar="N", help="of a video (default: %(default)s)")
     group.add_argument("--min-pixels", type=positive, default=3136, metavar="N", help="of a frame (default: %(default)s)")
@@ -111,8 +120,8 @@ def _add_media(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--decoder", choices=DECODERS, default="pyav", help="default: %(default)s")
 
 
-def _add_model(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument("--batch-size", type=positive, default=1, metavar="N", help="questions at once (default: 1)")
+def add_model_options(group: "argparse._ArgumentGroup") -> None:
+    """How a model is run here."""
     group.add_argument(
         "--dtype",
         choices=("auto", "bfloat16", "float16", "float32"),
@@ -123,6 +132,10 @@ def _add_model(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--device-map", metavar="MAP", help="auto spreads a model over GPUs; with accelerate launch it is a GPU a process"
     )
+
+
+def _add_model_run(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument("--batch-size", type=positive, default=1, metavar="N", help="questions at once (default: 1)")
     group.add_argument("--readers", type=whole_number, default=2, metavar="N", help="threads that read videos ahead")
     group.add_argument(
         "--engine", choices=("here", "ray"), default="here", help="ray spreads the questions over a Ray cluster"
@@ -132,7 +145,8 @@ def _add_model(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--ray-gpus", type=not_negative, default=1.0, metavar="N", help="of a worker (default: 1)")
 
 
-def _add_server(group: "argparse._ArgumentGroup") -> None:
+def add_server_options(group: "argparse._ArgumentGroup") -> None:
+    """Which server is asked, and how."""
     group.add_argument("--base-url", metavar="URL", help="default: $OPENAI_BASE_URL, or OpenAI's own")
     group.add_argument(
         "--send",
@@ -140,11 +154,14 @@ def _add_server(group: "argparse._ArgumentGroup") -> None:
         default="frames",
         help="images with their times (default), the file, or an address of it; how a server samples a file is its affair",
     )
-    group.add_argument("--video-url", metavar="PREFIX", help="of --send url; the default is file:// and the path")
-    group.add_argument("--concurrency", type=positive, default=8, metavar="N", help="questions at once (default: 8)")
     group.add_argument("--timeout", type=not_negative, default=300.0, metavar="S", help="of an answer (default: 300)")
     group.add_argument("--max-attempts", type=positive, default=6, metavar="N", help="of a question (default: 6)")
     group.add_argument("--extra-body", type=json_object, default={}, metavar="JSON", help="more fields of a request")
+
+
+def _add_server_run(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument("--video-url", metavar="PREFIX", help="of --send url; the default is file:// and the path")
+    group.add_argument("--concurrency", type=positive, default=8, metavar="N", help="questions at once (default: 8)")
 
 
 def shard(text: str) -> Shard:

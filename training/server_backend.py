@@ -16,12 +16,14 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from collections.abc import Generator
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED
 from concurrent.futures import Future
 from concurrent.futures import wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
 from functools import partial
@@ -49,6 +51,7 @@ from r_avst.metrics.avst_metrics.coordinates import Size
 from .answer_form import AnswerForm
 from .asking import Ask
 from .asking import Finish
+from .asking import Partial
 from .asking import Reply
 from .asking import Unanswered
 from .clips import Clip
@@ -56,6 +59,8 @@ from .clips import MediaSettings
 from .clips import read_clip
 from .prompts import PromptError
 from .prompts import prompt_text
+from .streaming import in_background
+from .streaming import watched
 
 if TYPE_CHECKING:
     from openai import APIStatusError
@@ -261,9 +266,35 @@ class _VideoChat(ChatClient):
         """Ends all attempts: no further request goes out."""
         self._client.close()
 
-    def _body(self, blocks: Sequence[Block], settings: ServerSettings) -> str:
-        import openai
+    def watch(
+        self, blocks: Sequence[Block], settings: ServerSettings, tell: Callable[[str], None], unwanted: threading.Event
+    ) -> _Completion:
+        """What the server answers to one message, as `ask`, while it is written.
 
+        Args:
+            blocks: of the message.
+            settings: of the request.
+            tell: takes what stands of the text, each time that it grew.
+            unwanted: is set when nobody waits for the answer any more; the connection is then given up.
+
+        Raises:
+            _RequestError: as of `ask`, or the answer broke off.
+            _TroubleError: as of `ask`.
+            ServerError: as of `ask`.
+        """
+        pieces = _Pieces()
+        request = self._request(blocks, settings) | {"stream": True, "stream_options": {"include_usage": True}}
+        with self._failures():
+            chunks = self._client.chat.completions.create(**request)
+        with chunks, self._broken_answer():
+            for chunk in chunks:
+                pieces.add(chunk)
+                tell(pieces.text)
+                if unwanted.is_set():
+                    break
+        return pieces.completion()
+
+    def _request(self, blocks: Sequence[Block], settings: ServerSettings) -> dict[str, Any]:
         request: dict[str, Any] = {
             "model": self._options.model,
             "messages": [{"role": "user", "content": list(blocks)}],
@@ -272,8 +303,19 @@ class _VideoChat(ChatClient):
         }
         request |= {"temperature": self._options.temperature} if self._options.temperature is not None else {}
         request |= {"seed": settings.seed} if settings.seed is not None and self._options.temperature else {}
+        return request
+
+    def _body(self, blocks: Sequence[Block], settings: ServerSettings) -> str:
+        with self._failures():
+            return self._client.chat.completions.with_raw_response.create(**self._request(blocks, settings)).text
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Failures of the client as those of this module."""
+        import openai
+
         try:
-            return self._client.chat.completions.with_raw_response.create(**request).text
+            yield
         except openai.APIConnectionError as error:
             raise _TroubleError(
                 f"{self._client.base_url} does not answer: {error.__cause__ or error} "
@@ -281,6 +323,49 @@ class _VideoChat(ChatClient):
             ) from None
         except openai.APIStatusError as error:
             raise _failure(error, self._options.model) from None
+
+    @contextmanager
+    def _broken_answer(self) -> Iterator[None]:
+        """Failures in the midst of an answer: it is not asked for again, for somebody has read the first half."""
+        import httpx
+        import openai
+
+        try:
+            yield
+        except (openai.APIError, httpx.HTTPError, ValueError) as error:  # of ValueErrors, a piece that is no JSON
+            raise _RequestError(f"the answer of {self._client.base_url} broke off ({error}): ask again") from None
+
+
+class _Pieces:
+    """The pieces of an answer that is streamed, put together. Servers differ in which fields they leave out."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._refusal = ""
+        self._finish: str | None = None
+        self._usage: _Usage | None = None
+
+    def add(self, chunk: Any) -> None:
+        usage = getattr(chunk, "usage", None)
+        if usage is not None:
+            self._usage = _Usage.model_validate(usage, from_attributes=True)
+        for choice in (getattr(chunk, "choices", None) or ())[:1]:
+            delta = getattr(choice, "delta", None)
+            self.text += getattr(delta, "content", None) or ""
+            self._refusal += getattr(delta, "refusal", None) or ""
+            self._finish = getattr(choice, "finish_reason", None) or self._finish
+
+    def completion(self) -> _Completion:
+        """The whole.
+
+        Raises:
+            _RequestError: no piece says that it is whole.
+        """
+        if self._finish is None:
+            what = f"ended after {len(self.text):,} letters without saying why" if self.text else "is no chat completion"
+            raise _RequestError(f"the server's answer {what}; does it stream answers, and is --base-url right?")
+        message = _Message(content=self.text or None, refusal=self._refusal or None)
+        return _Completion(choices=[_Choice(message=message, finish_reason=self._finish)], usage=self._usage)
 
 
 def _failure(error: "APIStatusError", model: str) -> Exception:
@@ -371,13 +456,37 @@ class ServerBackend:
             if pending:
                 self._chat.close()
 
+    def stream(self, ask: Ask) -> Generator[Partial | Reply | Unanswered, None, None]:
+        """The answer to one question while it is written. When it is closed, the connection is given up with the next piece.
+
+        Raises:
+            ServerError: the server cannot be used, or does not answer: no other question tells whose fault it is.
+        """
+        told = _Told()
+
+        def work(unwanted: threading.Event) -> Reply | Unanswered:
+            return self._watched_answer(ask, told, unwanted)
+
+        return watched(work, lambda: told.partial(ask, self._form))
+
+    def _watched_answer(self, ask: Ask, told: "_Told", unwanted: threading.Event) -> Reply | Unanswered:
+        try:
+            sent = told.sent = self._sent(ask.video)
+            blocks = [*sent.blocks, _text_block(self._prompt(ask, sent))]
+            completion = self._chat.watch(blocks, self._settings, told.tell, unwanted)
+        except (_RequestError, VideoError, PromptError, OSError) as error:
+            return Unanswered(ask.question_id, str(error))
+        except _TroubleError as error:
+            raise ServerError(str(error)) from None
+        return _reply(ask, self._form, sent, completion)
+
     def _judged(self, asks: Sequence[Ask], pending: "set[Future[_Result]]") -> Iterator[Reply | Unanswered]:
         """What comes of each, as it comes; ``pending`` are at any time those of which nothing has come back yet."""
         waiting = iter(asks)
         judge = _Judge(self._settings.concurrency, len({ask.video for ask in asks}))
         while True:
             for ask in islice(waiting, self._settings.concurrency - len(pending)):
-                pending.add(_in_background(partial(self._asked, ask, judge.answered)))
+                pending.add(in_background(partial(self._asked, ask, judge.answered)))
             if not pending:
                 break
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
@@ -412,6 +521,22 @@ class ServerBackend:
         if self._settings.send == "url":
             return address_sent(path, self._settings.url_prefix, self._settings.videos)
         return frames_sent(read_clip(path, self._media))
+
+
+class _Told:
+    """What is known of an answer that is being written: what was sent of the video, then the text so far."""
+
+    def __init__(self) -> None:
+        self.sent: SentVideo | None = None
+        self._text = ""
+
+    def tell(self, text: str) -> None:
+        self._text = text
+
+    def partial(self, ask: Ask, form: AnswerForm) -> Partial | None:
+        if self.sent is None:
+            return None
+        return Partial(ask.question_id, self._text, self.sent.processed_size if form.space == "model" else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -492,20 +617,6 @@ class _Judge:
         if len(self._refused) >= max(LEAST_REFUSED, self._concurrency) and videos >= min(LEAST_REFUSED, self._videos):
             raise _refusing(self._refused)
         return iter(())
-
-
-def _in_background(call: "Callable[[], _Result]") -> "Future[_Result]":
-    """In a thread that does not keep the process from ending, as those of an executor would."""
-    future: Future[_Result] = Future()
-    threading.Thread(target=_settle, args=(future, call), daemon=True).start()
-    return future
-
-
-def _settle(future: "Future[_Result]", call: "Callable[[], _Result]") -> None:
-    try:
-        future.set_result(call())
-    except BaseException as error:  # whoever waits for it must hear of it
-        future.set_exception(error)
 
 
 def _answered_by_now(pending: "set[Future[_Result]]") -> Iterator[Reply]:

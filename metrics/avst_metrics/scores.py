@@ -111,6 +111,36 @@ def score_questions(
     ]
 
 
+def frame_iou_curve(prediction: Answer, truth: Answer, names: NameMatcher) -> list[tuple[float, float | None]]:
+    """Frame IoU over time: at each true time its mean over the true objects that are visible then.
+
+    Where one object is asked for, the curve's mean is vIoU. An object whose name is not matched counts 0.
+
+    Args:
+        prediction: boxes in source pixels.
+        truth: boxes in source pixels.
+        names: matches predicted with true names.
+
+    Returns:
+        (time, IoU) at all true times, ascending; None where every object is out of sight.
+
+    >>> from .answers import Track
+    >>> true, half = ((0.0, 0, 0, 10, 10), (1.0, 0, 0, 0, 0)), ((0.0, 0, 0, 10, 5),)
+    >>> frame_iou_curve(Answer((Track("dog", half),)), Answer((Track("dog", true),)), NameMatcher(None))
+    [(0.0, 0.5), (1.0, None)]
+    """
+    predicted, true = merged(prediction.tracks), merged(truth.tracks)
+    pairs = names.match([track.name for track in predicted], [track.name for track in true]).pairs
+    found = {index: visible_frames(predicted[own].rows) for index, own in pairs}
+    by_time: dict[float, list[float]] = {row[0]: [] for track in true for row in track.rows}
+    for index, track in enumerate(true):
+        if visible := visible_frames(track.rows):
+            matched = match_frames(found.get(index, {}), visible, {row[0] for row in track.rows})
+            for time, iou in zip(visible, frame_ious(matched.frames), strict=True):
+                by_time[time].append(iou)
+    return [(time, _mean(ious)) for time, ious in sorted(by_time.items())]
+
+
 class _Matched(NamedTuple):
     """What of a prediction belongs to what of the truth.
 

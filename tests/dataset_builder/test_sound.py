@@ -20,6 +20,7 @@ from r_avst.dataset_builder import sound
 from r_avst.dataset_builder.sound import SAMPLE_RATE
 from r_avst.dataset_builder.sound import has_sound
 from r_avst.dataset_builder.sound import read_sound
+from r_avst.dataset_builder.sound import sound_frames
 from r_avst.dataset_builder.video import VideoError
 from r_avst.dataset_builder.video import picture_duration
 
@@ -292,3 +293,30 @@ def test_a_published_clip_without_sound_has_none(clips_folder: Path) -> None:
     assert read_sound(clips_folder / "muted_b.mp4", SAMPLE_RATE, 5.0) is None
     assert not has_sound(clips_folder / "muted_b.mp4")
     assert has_sound(clips_folder / "b.mp4")
+
+
+# --- frame by frame ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options", "first", "channels"),
+    [
+        ("plain.mp4", "aac", {}, 0.0, 2),
+        ("six_channels.ts", "ac3", {"gains": SIX_CHANNELS}, 0.0, 6),
+        ("late_sound.mkv", "aac", {"sound_at": 0.7}, 0.7, 2),
+        ("late_picture.mp4", "aac", {"picture_at": 0.5}, -0.5, 2),
+    ],
+)
+def test_frames_say_when_they_are_heard_and_keep_their_channels(
+    tmp_path: Path, name: str, codec: str, options: dict[str, Any], first: float, channels: int
+) -> None:
+    frames = list(sound_frames(write_burst(tmp_path / name, codec, **options)))
+    assert frames[0][0] == pytest.approx(first, abs=CLOSE)
+    assert {frame.layout.nb_channels for _, frame in frames} == {channels}
+    ends = [at + frame.samples / frame.sample_rate for at, frame in frames]
+    assert [at for at, _ in frames[1:]] == pytest.approx(ends[:-1], abs=0.002)
+    assert ends[-1] - frames[0][0] == pytest.approx(6.0, abs=CLOSE)
+
+
+def test_a_film_without_a_track_gives_no_frames(tmp_path: Path) -> None:
+    assert list(sound_frames(write_numbered(tmp_path / "silent.mp4", range(3)))) == []

@@ -118,9 +118,14 @@ def test_a_hostile_text_is_a_prediction_with_problems(tmp_path: Path, text: str)
     assert parsed.problems != ()
 
 
+def test_the_text_that_is_shown_is_the_one_that_the_model_wrote(tmp_path: Path) -> None:
+    read_back = read(tmp_path, row(raw_text="as it came"), row(question_id="third"), row(question_id="sized", raw_text=3))
+    assert read_back.texts == {"known": "as it came", "third": TEXT, "sized": TEXT}
+
+
 def test_an_empty_file_predicts_nothing(tmp_path: Path) -> None:
     read_back = read(tmp_path)
-    assert read_back == Predictions({}, ())
+    assert read_back == Predictions({}, {}, ())
     assert read_back.for_questions(QUESTIONS) == [MISSING] * 3
 
 

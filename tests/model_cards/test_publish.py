@@ -201,6 +201,43 @@ def test_a_published_space_has_the_files_of_its_folder(hub: Hub, tmp_path: Path)
     assert "loaded back app.py: bytes 14" in done.stdout
 
 
+def test_the_demo_is_published_and_again_without_a_change(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "tiny.jsonl").write_text('{"question_id": "a"}\n')
+    shown = ("--dataset", "user/r-avst", "--videos", "user/r-avst-videos", "--predictions", "tiny.jsonl")
+    done = publish(hub, tmp_path, "space", "--repo-id", "user/demo", *shown)
+    assert done.returncode == 0, done.stderr
+    assert "left out" not in done.stdout
+    assert "loaded back app.py: bytes" in done.stdout
+    first = on_hub(hub, Kind.SPACES, "user/demo")
+    assert first["app.py"] == first["r_avst/space/app.py"]
+    assert first["examples/tiny.jsonl"] == (tmp_path / "tiny.jsonl").read_bytes()
+    settings = {"arguments": [*shown[:-1], "examples/tiny.jsonl"]}
+    assert json.loads(first["space.json"]) == settings
+    again = publish(hub, tmp_path, "space", "--repo-id", "user/demo", *shown, *FILES)
+    assert "0 files new or changed (0 bytes)" in again.stdout
+    assert len(hub.repos[Kind.SPACES, "user/demo"].commits) == 2
+    hub.repos[Kind.SPACES, "user/demo"].head.tree["r_avst/space/old.py"] = hub.put(b"gone from the project")
+    done = publish(hub, tmp_path, "space", "--repo-id", "user/demo", *FILES)
+    assert re.search(r"1 files new or changed .*, 2 deleted", done.stdout)
+    assert json.loads(hub.content(Kind.SPACES, "user/demo", "space.json")) == {"arguments": ["--synthetic"]}
+    assert not on_hub(hub, Kind.SPACES, "user/demo").keys() & {"r_avst/space/old.py", "examples/tiny.jsonl"}
+
+
+def test_options_of_the_demo_and_a_folder_of_ones_own_exclude_each_other(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "space").mkdir()
+    done = publish(hub, tmp_path, "space", "--repo-id", "user/demo", "--folder", "space", "--model", "user/model")
+    assert done.returncode == 2
+    assert "are of the demo: leave --folder out, or them" in done.stderr
+    assert hub.requests == []
+
+
+def test_a_dry_run_of_the_demo_lists_its_files(hub: Hub, tmp_path: Path) -> None:
+    done = publish(hub, tmp_path, "space", "--repo-id", "user/demo", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"upload +[\d,]+  r_avst/space/page/player.js$", done.stdout, re.MULTILINE)
+    assert "nothing was sent" in done.stdout
+
+
 def test_what_loads_otherwise_from_the_hub_is_reported(hub: Hub, tmp_path: Path) -> None:
     (tmp_path / "space").mkdir()
     (tmp_path / "space" / "README.md").write_text("---\ntitle: Demo\nsdk: gradio\nlicense: mit\n---\n")

@@ -1,8 +1,10 @@
 """Answers of models that transformers runs: right, each once, and made while the next clips are read."""
 
+import gc
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,13 @@ import torch
 from sounding_clips import write_sounding_clip
 from tiny_families import FAMILY_WRITERS
 from tiny_families import load_tiny
+from transformers import StoppingCriteriaList
 
 from r_avst.dataset_builder.build import main as build
 from r_avst.dataset_builder.video import probe
 from r_avst.training.answer_form import AnswerForm
 from r_avst.training.asking import Ask
+from r_avst.training.asking import Partial
 from r_avst.training.asking import Reply
 from r_avst.training.asking import Unanswered
 from r_avst.training.clips import Clip
@@ -477,3 +481,112 @@ def test_an_error_comes_where_its_item_would() -> None:
     assert next(found) == 1
     with pytest.raises(KeyError, match="two"):
         next(found)
+
+
+# --- an answer while it is written ------------------------------------------------------------------------------------
+
+
+class SlowModel:
+    """A model that takes its time for each token, counts them, and knows whether it writes two answers at once."""
+
+    def __init__(self, model: Any, seconds: float) -> None:
+        self._model, self._seconds = model, seconds
+        self.tokens = self.writing = self.most = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def generate(self, **given: Any) -> Any:
+        self.writing += 1
+        self.most = max(self.most, self.writing)
+        own = given.pop("stopping_criteria", [])
+        try:
+            return self._model.generate(**given, stopping_criteria=StoppingCriteriaList([self._slow, *own]))
+        finally:
+            self.writing -= 1
+
+    def _slow(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        self.tokens += 1
+        time.sleep(self._seconds)
+        return torch.zeros(len(input_ids), dtype=torch.bool)
+
+
+def slow_backend(folder: Path, seconds: float, tokens: int) -> tuple[ModelBackend, SlowModel]:
+    slow = SlowModel(load_tiny(folder, "qwen2.5-vl")[0], seconds)
+    return backend(folder, "qwen2.5-vl", replace(GREEDY, max_new_tokens=tokens), 0, model=slow), slow
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_streamed_answer_is_the_answer(folder: Path, asks: list[Ask], name: str, temperature: float) -> None:
+    ours = backend(folder, name, replace(GREEDY, temperature=temperature, batch_size=1))
+    *partials, last = ours.stream(asks[0])
+    assert [last] == list(ours.answers([asks[0]]))
+    assert all(isinstance(own, Partial) for own in partials)
+
+
+def test_what_stands_of_an_answer_grows_into_it(folder: Path, asks: list[Ask]) -> None:
+    ours, _ = slow_backend(folder, 0.1, 20)
+    *partials, last = ours.stream(asks[0])
+    assert isinstance(last, Reply)
+    texts = [own.text for own in partials if isinstance(own, Partial)]
+    assert len(texts) == len(partials)
+    assert len(set(texts)) >= 3
+    assert all(last.text.startswith(text) for text in texts)
+    assert all(isinstance(own, Partial) and own.processed_size == last.processed_size for own in partials)
+    assert last.processed_size is not None
+
+
+def test_a_stream_that_is_closed_stops_the_model_and_the_next_one_begins(folder: Path, asks: list[Ask]) -> None:
+    ours, slow = slow_backend(folder, 0.05, 40)
+    items = ours.stream(asks[0])
+    next(items)
+    items.close()
+    (last,) = [own for own in ours.stream(replace(asks[1], question_id="next")) if isinstance(own, Reply)]
+    assert last.question_id == "next"
+    assert last.completion_tokens is not None
+    assert slow.tokens < 20 + last.completion_tokens
+    assert slow.most == 1
+
+
+def test_two_streams_at_once_are_written_one_after_the_other(folder: Path, asks: list[Ask]) -> None:
+    ours, slow = slow_backend(folder, 0.02, 10)
+    alone = [list(ours.stream(own))[-1] for own in asks[:2]]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda own: list(ours.stream(own))[-1], asks[:2]))
+    assert together == alone
+    assert slow.most == 1
+
+
+def test_what_cannot_be_asked_is_said_in_a_stream(folder: Path, asks: list[Ask]) -> None:
+    ours = backend(folder, "qwen2.5-vl")
+    (folder / "none.mp4").write_bytes(b"no video")
+    wrong = [replace(asks[0], video=folder / "none.mp4"), replace(asks[0], question="<|video_pad|>")]
+    for own in wrong:
+        (last,) = ours.stream(own)
+        assert isinstance(last, Unanswered)
+        assert [last] == list(ours.answers([own]))
+
+
+def test_a_model_that_falls_over_raises_in_a_stream(folder: Path, asks: list[Ask]) -> None:
+    class Falling(SlowModel):
+        def generate(self, **given: Any) -> Any:
+            raise RuntimeError("it fell over")
+
+    ours = backend(folder, "qwen2.5-vl", model=Falling(load_tiny(folder, "qwen2.5-vl")[0], 0))
+    with pytest.raises(RuntimeError, match="fell over"):
+        list(ours.stream(asks[0]))
+
+
+def test_nothing_of_an_answer_is_held_behind_it(folder: Path, asks: list[Ask]) -> None:
+    ours = backend(folder, "qwen2.5-vl", readers=0)
+    list(ours.stream(asks[0]))
+    before = held()
+    list(ours.stream(asks[2]))
+    assert held() <= before
+
+
+def held() -> int:
+    """The numbers in all tensors."""
+    gc.collect()
+    return sum(own.numel() for own in gc.get_objects() if issubclass(type(own), torch.Tensor))

@@ -32,9 +32,9 @@ from training_data import write_training_data
 
 from r_avst.metrics.score import main as score_main
 from r_avst.training.answer_form import AnswerForm
+from r_avst.training.plans import prompt_digest
+from r_avst.training.plans import weights_digest
 from r_avst.training.predict import main
-from r_avst.training.predict import prompt_digest
-from r_avst.training.predict import weights_digest
 from r_avst.training.prediction_rows import failures_file
 from r_avst.training.tiny_models import WRITERS
 
@@ -404,7 +404,7 @@ def test_the_digest_of_weights_covers_an_adapter_and_its_base_and_nothing_else(t
 
 
 def test_the_digest_of_weights_of_the_hub_is_of_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("r_avst.training.predict._base_of", lambda name, revision: (name, revision))
+    monkeypatch.setattr("r_avst.training.plans._base_of", lambda name, revision: (name, revision))
     cache = tmp_path / "models--user--model"
     unknown = weights_digest("user/model", "main")
     monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(tmp_path))

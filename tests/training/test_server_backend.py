@@ -21,8 +21,10 @@ from openai_server import OpenAIServer
 from openai_server import Step
 from openai_server import fails
 from openai_server import refuses
+from openai_server import refuses_streaming
 from openai_server import running_openai
 from openai_server import says
+from openai_server import streams
 from PIL import Image
 from sounding_clips import write_sounding_clip
 from written_videos import number_in
@@ -31,6 +33,7 @@ from written_videos import write_numbered
 from r_avst.dataset_builder.chat_client import ChatOptions
 from r_avst.training.answer_form import AnswerForm
 from r_avst.training.asking import Ask
+from r_avst.training.asking import Partial
 from r_avst.training.asking import Reply
 from r_avst.training.asking import Unanswered
 from r_avst.training.clips import MediaSettings
@@ -434,3 +437,110 @@ def test_what_cannot_be_right_is_refused_at_once(options: dict[str, Any], messag
 def test_openai_itself_needs_a_key() -> None:
     with pytest.raises(ServerError, match="set OPENAI_API_KEY"):
         ServerBackend(ServerSettings(ChatOptions(), "frames", 1), MEDIA, FORM)
+
+
+# --- an answer while it is written ------------------------------------------------------------------------------------
+
+
+def watched(items: Iterator[Partial | Reply | Unanswered]) -> tuple[list[Partial], Reply | Unanswered]:
+    """What stood on the way, and the one answer at the end."""
+    *partials, last = items
+    assert all(isinstance(own, Partial) for own in partials)
+    assert not isinstance(last, Partial)
+    return [own for own in partials if isinstance(own, Partial)], last
+
+
+def test_a_streamed_answer_is_the_answer(clips: list[Path]) -> None:
+    pieces = [ANSWER[start : start + 7] for start in range(0, len(ANSWER), 7)]
+    with running_openai(streams(*pieces, pause=0.1), FINE) as server:
+        ours = backend(server)
+        partials, streamed = watched(ours.stream(ask(clips[0])))
+        (plain,) = ours.answers([ask(clips[0])])
+    assert streamed == plain
+    assert len({own.text for own in partials}) >= 3
+    assert all(ANSWER.startswith(own.text) for own in partials)
+    assert [len(own.text) for own in partials] == sorted(len(own.text) for own in partials)
+    assert {(own.question_id, own.processed_size) for own in partials} == {("q0", (56, 28))}
+    first, second = (asked.body for asked in server.asked)
+    assert (first.pop("stream"), first.pop("stream_options")) == (True, {"include_usage": True})
+    assert first == second
+
+
+def test_a_slow_server_is_watched_while_it_says_nothing(clips: list[Path]) -> None:
+    with running_openai(streams(ANSWER, seconds=1.2)) as server:
+        partials, last = watched(backend(server).stream(ask(clips[0])))
+    assert len(partials) >= 2
+    assert {own.text for own in partials} == {""}
+    assert isinstance(last, Reply)
+
+
+@pytest.mark.parametrize("usage", [True, False])
+def test_a_stream_says_how_it_ended(clips: list[Path], usage: bool) -> None:
+    steps = (streams(ANSWER, finish_reason="length", usage=usage), refuses_streaming("not this video"))
+    with running_openai(*steps) as server:
+        ours = backend(server)
+        found = [watched(ours.stream(ask(clips[0])))[1] for _ in steps]
+    cut, refused = found
+    assert isinstance(cut, Reply)
+    assert (cut.finish, cut.completion_tokens) == ("length", TOKENS_OUT if usage else None)
+    assert isinstance(refused, Reply)
+    assert (refused.finish, refused.text, refused.prompt_tokens) == ("refused", "not this video", None)
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (streams(ANSWER[:20], finish_reason=None, usage=False, breaks=True), "broke off"),
+        (streams(ANSWER[:20], finish_reason=None, usage=False), "ended after 20 letters without saying why"),
+        (Step(events=('{"error": {"message": "out of memory", "code": 500}}',)), "broke off"),
+        (FINE, "no chat completion"),
+        (Step(body="<html>a page</html>"), "no chat completion"),
+        (Step(events=("no json",)), "no chat completion|broke off"),
+        (fails(400, "too many images"), "too many images"),
+    ],
+)
+def test_what_breaks_off_or_is_refused_is_no_answer(clips: list[Path], step: Step, said: str) -> None:
+    with running_openai(step) as server:
+        _, last = watched(backend(server).stream(ask(clips[0])))
+    assert isinstance(last, Unanswered)
+    assert re.search(said, last.reason), last.reason
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ((fails(401),), "OPENAI_API_KEY"),
+        ((fails(404, "no such model"),), "no such model"),
+        ((Step(drop=True), Step(drop=True)), "does not answer"),
+        ((fails(503), fails(503)), "503"),
+    ],
+)
+def test_a_server_that_cannot_be_asked_ends_a_stream(clips: list[Path], steps: tuple[Step, ...], said: str) -> None:
+    with running_openai(*steps) as server, pytest.raises(ServerError, match=said):
+        list(backend(server).stream(ask(clips[0])))
+    assert len(server.asked) == len(steps)
+
+
+def test_a_server_that_recovers_is_asked_again(clips: list[Path]) -> None:
+    with running_openai(fails(503, retry_after="0"), streams(ANSWER)) as server:
+        assert isinstance(watched(backend(server).stream(ask(clips[0])))[1], Reply)
+
+
+def test_a_video_that_cannot_be_read_is_no_answer(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    with running_openai() as server:
+        _, last = watched(backend(server).stream(ask(tmp_path / "a.mp4")))
+    assert isinstance(last, Unanswered)
+    assert server.asked == []
+
+
+def test_a_stream_that_is_closed_gives_up_the_connection(clips: list[Path]) -> None:
+    with running_openai(streams(*("word " for _ in range(200)), pause=0.05)) as server:
+        items = backend(server).stream(ask(clips[0]))
+        next(own for own in items if isinstance(own, Partial) and own.text)
+        items.close()
+        time.sleep(1)
+        sent = server.events_sent
+        time.sleep(0.5)
+        assert server.events_sent == sent < 100

@@ -36,12 +36,14 @@ def span_answer(name: str, span: WholeSpan) -> Answer:
 
 
 def draw_scene(rng: Random) -> Scene:
-    """A clip without a sound track."""
-    start, end = span = draw_span(rng, SECONDS)
+    """A clip without a sound track. Where the square stands is no part of the question, but whoever looks may see it."""
+    start, end = draw_span(rng, SECONDS)
     x, y = rng.randrange(0, WIDTH - SQUARE + 1, 2), rng.randrange(0, HEIGHT - SQUARE + 1, 2)  # a colour covers 2 x 2 pixels
     shown, box = range(start * FPS, end * FPS), (x, y, x + SQUARE, y + SQUARE)
     pictures = pictures_of_square((WIDTH, HEIGHT), SECONDS * FPS, shown, box, rng.choice(COLOURS))
-    return Scene(pictures, None, (float(start), float(end)), span_answer(NAME, span))
+    span = float(start), float(end)
+    rows = tuple((float(second), *box) for second in range(start, end))
+    return Scene(pictures, None, span, Answer((Track(NAME, rows),), span))
 
 
 TEMPORAL_WORLD = World(

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from perturb import perturbed
 from perturb import random_answer
+from plain_scores import track as plain_track
+from plain_scores import visible as plain_visible
 
 from r_avst.metrics.avst_metrics.answers import TASKS
 from r_avst.metrics.avst_metrics.answers import Answer
@@ -21,6 +23,7 @@ from r_avst.metrics.avst_metrics.scores import TABLE_SCORES
 from r_avst.metrics.avst_metrics.scores import QuestionScore
 from r_avst.metrics.avst_metrics.scores import aggregate
 from r_avst.metrics.avst_metrics.scores import bootstrap_intervals
+from r_avst.metrics.avst_metrics.scores import frame_iou_curve
 from r_avst.metrics.avst_metrics.scores import score_question
 from r_avst.metrics.avst_metrics.word_vectors import load_word_vectors
 
@@ -214,6 +217,53 @@ def test_texts_that_say_nothing_score_0(text: str, task: Task) -> None:
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
+
+
+# --- over time --------------------------------------------------------------------------------------------------------
+
+
+def test_the_curve_of_one_object_has_viou_for_its_mean() -> None:
+    rng, compared = random.Random(5), 0
+    for _ in range(200):
+        text = random_answer(rng, "spatio_temporal")
+        truth, prediction = parse_answer(text).answer, parse_answer(perturbed(text, rng))
+        values = [iou for _, iou in frame_iou_curve(prediction.answer, truth, EXACT) if iou is not None]
+        viou = score_question(prediction, truth, "spatio_temporal", EXACT).viou
+        assert (viou is None) == (not values)
+        compared += viou is not None
+        assert viou is None or viou == pytest.approx(sum(values) / len(values))
+    assert compared > 100
+
+
+def test_the_curve_is_the_mean_over_the_objects_that_are_visible_then() -> None:
+    rng = random.Random(6)
+    for _ in range(100):
+        text = random_answer(rng, "spatial")
+        truth, found = parse_answer(text).answer, parse_answer(perturbed(text, rng)).answer
+        at: dict[float, list[float]] = {row[0]: [] for own in truth.tracks for row in own.rows}
+        predicted = {own.name.casefold(): own.rows for own in found.tracks}
+        if len(predicted) < len(found.tracks) or len({own.name.casefold() for own in truth.tracks}) < len(truth.tracks):
+            continue  # merging is the scores' own affair
+        names = EXACT.match([own.name for own in found.tracks], [own.name for own in truth.tracks]).pairs
+        for index, own in enumerate(truth.tracks):
+            mine = [list(row) for true, place in names if true == index for row in found.tracks[place].rows]
+            seen = plain_visible([list(row) for row in own.rows])
+            if seen:
+                ious, _ = plain_track(plain_visible(mine), seen, [row[0] for row in own.rows])
+                for time, iou in zip(sorted({row[0] for row in seen}), ious, strict=True):
+                    at[time].append(iou)
+        expected = [(time, sum(ious) / len(ious) if ious else None) for time, ious in sorted(at.items())]
+        curve = frame_iou_curve(found, truth, EXACT)
+        assert [time for time, _ in curve] == [time for time, _ in expected]
+        for (_, iou), (_, plain) in zip(curve, expected, strict=True):
+            assert iou == (None if plain is None else pytest.approx(plain))
+
+
+def test_a_perfect_answer_has_a_curve_of_ones_on_the_released_file(released_answers) -> None:
+    for text, task in released_answers:
+        if task != "temporal":
+            truth = parse_answer(text).answer
+            assert {iou for _, iou in frame_iou_curve(truth, truth, EXACT)} <= {1.0, None}
 
 
 def test_aggregates_are_means_over_the_questions_that_have_the_score() -> None:

@@ -1,5 +1,6 @@
 """The truth of each world against what its files show and let hear, decoded by PyAV alone."""
 
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -12,7 +13,9 @@ from datasets import load_dataset
 from numpy.typing import NDArray
 
 from r_avst.dataset_builder.question_forms import PATTERNS
+from r_avst.metrics.avst_metrics.answers import Answer
 from r_avst.metrics.avst_metrics.answers import parse_answer
+from r_avst.metrics.avst_metrics.answers import write_answer
 from r_avst.training.learn.boxes_world import BOXES_WORLD
 from r_avst.training.learn.drawing import write_clip
 from r_avst.training.learn.sound_world import SOUND_WORLD
@@ -108,9 +111,23 @@ def test_a_question_is_one_of_the_builders_forms(world: World, tmp_path: Path) -
 
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 def test_every_scene_has_one_of_the_choices_and_constants_hold_them_all(world: World) -> None:
-    drawn = {world.scene(Random(number)).answer for number in range(300)}
-    assert drawn <= set(world.choices) <= set(world.constants)
+    def asked(answers: Iterable[Answer]) -> set[str]:
+        return {write_answer(answer, world.task) for answer in answers}
+
+    drawn = asked(world.scene(Random(number)).answer for number in range(300))
+    assert drawn <= asked(world.choices) <= asked(world.constants)
     assert len(drawn) > len(world.choices) / 3
+
+
+def test_a_temporal_clip_says_where_the_square_is_too(tmp_path: Path) -> None:
+    for path, row in written(TEMPORAL_WORLD, tmp_path):
+        shown = lit(pictures_of(path))
+        frames = row["objects"][0]["frames"]
+        assert [frame["time"] for frame in frames] == [float(second) for second in range(*map(int, row["when"]))]
+        for frame in frames:
+            (x1, y1, x2, y2) = map(int, frame["instances"][0]["box"])
+            ys, xs = np.nonzero(shown[round(frame["time"] * TEMPORAL_WORLD.fps)])
+            assert (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1) == (x1, y1, x2, y2)
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)

@@ -1,0 +1,1 @@
+"""The Gradio demo: predicted and true boxes over the playing video."""

@@ -1,0 +1,87 @@
+"""What the page needs to know of a video file beside its pictures: its address, its clock, its frames' times, its sound."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from typing import Final
+from urllib.parse import quote
+
+import numpy as np
+
+from r_avst.dataset_builder.sound import SAMPLE_RATE
+from r_avst.dataset_builder.sound import read_sound
+from r_avst.dataset_builder.video import VideoError
+from r_avst.dataset_builder.video import picture_duration
+from r_avst.dataset_builder.video import picture_start
+from r_avst.dataset_builder.video import shown_times
+
+PEAKS: Final = 800  # of the waveform: as many as a wide screen has pixels for it
+KEPT: Final = 256  # videos; a few kilobytes each
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Of one video: ``frame_times`` ascending, seconds from the first frame on; ``peaks`` of its sound, 0..1, or None."""
+
+    frame_times: tuple[float, ...]
+    peaks: tuple[float, ...] | None
+
+
+def file_url(path: Path) -> str:
+    """The address at which Gradio serves a file, with parts of it on demand; relative to the page."""
+    return f"gradio_api/file={quote(str(path.absolute()))}"
+
+
+def media_of(path: Path) -> Media:
+    """Reads the times of the frames and the sound of a file; the latest few hundred are kept until the files change.
+
+    Raises:
+        VideoError: the file cannot be used.
+    """
+    return _media(path, _changed(path))
+
+
+def clock_start(path: Path) -> float:
+    """Seconds of a browser's clock at which the first frame comes on screen: Chromium's is the file's own clock.
+
+    Raises:
+        VideoError: the file cannot be used.
+    """
+    return _clock_start(path, _changed(path))
+
+
+@lru_cache(maxsize=KEPT)
+def _clock_start(path: Path, _: int) -> float:
+    return picture_start(path)
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError as error:
+        raise VideoError(f"{path.name}: it cannot be read ({error.strerror})") from None
+
+
+@lru_cache(maxsize=KEPT)
+def _media(path: Path, _: int) -> Media:
+    times = tuple(round(float(time), 6) for time in shown_times(path))
+    return Media(times, _peaks(path))
+
+
+def _peaks(path: Path) -> tuple[float, ...] | None:
+    """The largest sample of each of `PEAKS` parts, the loudest of all as 1; None where nothing is heard."""
+    sound = read_sound(path, SAMPLE_RATE, picture_duration(path))
+    if sound is None or not sound.size or not (loudest := float(np.abs(sound).max())):
+        return None
+    starts = np.arange(min(PEAKS, sound.size)) * sound.size // min(PEAKS, sound.size)
+    return tuple(np.round(np.maximum.reduceat(np.abs(sound), starts) / loudest, 3).tolist())
+
+
+def media_view(path: Path) -> dict[str, Any]:
+    """What the player asks for beside the scene: JSON of `Media`; nothing where the file cannot be read."""
+    try:
+        media = media_of(path)
+    except VideoError:
+        return {"frame_times": None, "peaks": None}
+    return {"frame_times": media.frame_times, "peaks": media.peaks}

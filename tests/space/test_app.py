@@ -1,0 +1,106 @@
+"""The command line: what is served, what is refused and how, and what a published Space is started with."""
+
+import json
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from review_data import write_review_data
+from space_server import served_space
+from space_server import write_floors
+
+from r_avst.space import app
+from r_avst.space.app import SpaceError
+from r_avst.space.app import main
+from r_avst.space.app import make_parser
+from r_avst.space.app import own_arguments
+from r_avst.space.app import video_folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("space")
+    write_review_data(path)
+    return path
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    text = capsys.readouterr().out
+    for part in ("r-avst-space --synthetic", "--predictions", "--max-seconds", "Keys:"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--dataset", "nothing"], "Build it: r-avst-build"),
+        (["--dataset", "{r-avst}", "--split", "nope"], "nope"),
+        (["--dataset", "{r-avst}", "--predictions", "absent.jsonl"], "absent.jsonl: it cannot be read"),
+        (["--dataset", "{r-avst}", "--videos", "no such folder"], "--videos no such folder: there is no such folder"),
+        (["--dataset", "{r-avst}", "--model", "no such model"], "--model no such model"),
+        (["--dataset", "{r-avst}", "--word-vectors", "none.kv"], "none.kv"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_line(
+    folder: Path, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [argument.replace("{r-avst}", str(folder / "r-avst")) for argument in arguments]
+    assert main(given) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert "Traceback" not in error
+
+
+def test_a_port_that_is_taken_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with served_space("--dataset", folder / "r-avst", "--videos", folder / "videos") as space:
+        port = space.url.rstrip("/").rsplit(":", 1)[1]
+        assert main(["--dataset", str(folder / "r-avst"), "--port", port]) == 2
+    assert "give another --port" in capsys.readouterr().err
+
+
+def test_it_says_what_it_serves_and_leaves_nothing_behind(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    models = write_floors(folder / "r-avst", tmp_path)
+    left = {path.name for path in models}
+    with served_space("--dataset", folder / "r-avst", "--videos", folder / "videos", "--predictions", *models) as space:
+        assert "5 questions, 1 of 2 videos found; gold" in space.said[-2]
+        with urllib.request.urlopen(space.url + "config", timeout=10) as answer:
+            config: dict[str, Any] = json.load(answer)
+        assert config["title"] == "R-AVST: boxes over the playing video"
+        assert [path for path in tmp_path.iterdir() if path.name.startswith("r-avst-space-")]
+    assert {path.name for path in tmp_path.iterdir()} - left <= {"gradio", "pytest-of-root"}
+
+
+# --- a published Space ------------------------------------------------------------------------------------------------
+
+
+def test_a_published_space_starts_with_what_its_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "SETTINGS", tmp_path / "space.json")
+    assert own_arguments([]) == []
+    app.SETTINGS.write_text(json.dumps({"arguments": ["--synthetic"]}), encoding="utf-8")
+    assert own_arguments([]) == ["--synthetic"]
+    assert own_arguments(["--port", "1"]) == ["--port", "1"]
+    app.SETTINGS.write_text("[]", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"space\.json"):
+        own_arguments([])
+
+
+def test_a_space_serves_all_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert make_parser().parse_args([]).host == "127.0.0.1"
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
+    assert make_parser().parse_args([]).host == "0.0.0.0"
+
+
+def test_videos_are_a_folder_or_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert video_folder("videos") is None
+    (tmp_path / "videos").mkdir()
+    assert video_folder("videos") == Path("videos")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(SpaceError, match="neither a folder nor a data set on the Hub"):
+        video_folder("nobody/no-videos")
