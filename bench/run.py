@@ -19,6 +19,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tes
 import metrics_bench
 import predict_bench
 import rewards_bench
+import shared_prompt_bench
 import space_bench
 import tracker_bench
 import video_bench
@@ -31,6 +32,7 @@ BENCHMARKS = [
     *video_bench.BENCHMARKS,
     *tracker_bench.BENCHMARKS,
     *rewards_bench.BENCHMARKS,
+    *shared_prompt_bench.BENCHMARKS,
     *predict_bench.BENCHMARKS,
     *space_bench.BENCHMARKS,
 ]

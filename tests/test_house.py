@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -173,6 +174,7 @@ def test_the_extras_hold_what_is_heavy() -> None:
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
+@cache
 def packages() -> set[str]:
     """The names of packages that the house imports or will: standard library, installed, and to come."""
     roots = {name.split(".")[0] for path in modules() for name in imported(path.read_text(encoding="utf-8"), place_of(path))}

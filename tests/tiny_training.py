@@ -8,6 +8,7 @@ As a program it trains a few steps of GRPO and saves the weights; the tests of r
 import argparse
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig
 from sounding_clips import write_sounding_clip
+from torch.distributed.tensor import DTensor
 from transformers import AutoProcessor
 from transformers import Qwen2_5_VLForConditionalGeneration
 from transformers import Qwen2_5OmniThinkerForConditionalGeneration
@@ -159,11 +161,21 @@ class KeepGradients(TrainerCallback):
         self.path = path
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        model = kwargs["model"]
+        own = {name.removeprefix("module."): value.grad for name, value in kwargs["model"].named_parameters()}
+        # Of weights that are spread, all processes take part in gathering a gradient.
+        grads = {name: grad.full_tensor() if isinstance(grad, DTensor) else grad for name, grad in own.items()}
         if args.process_index == 0 and not self.path.exists():
-            own = {name.removeprefix("module."): value.grad for name, value in model.named_parameters()}
-            grads = {name: grad.clone() for name, grad in own.items() if grad is not None}
-            torch.save({**grads, "processes": torch.tensor(args.world_size)}, self.path)
+            kept = {name: grad.clone() for name, grad in grads.items() if grad is not None}
+            torch.save({**kept, "processes": torch.tensor(args.world_size)}, self.path)
+
+
+def run_program(
+    folder: Path, family: str, output: Path, *options: str, launcher: tuple[str, ...] = (sys.executable,)
+) -> int:
+    """Runs this file as a program; its exit status. Its output is shown where a test fails."""
+    command = [*launcher, __file__, str(folder), "--family", family, "--output", str(output), *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
+    return subprocess.run(command, env=environment, check=False, timeout=300).returncode
 
 
 def main() -> int:
@@ -178,6 +190,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--gradients", type=Path)
     parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--shared-prompt", choices=("auto", "on", "off"), default="auto")
     options = parser.parse_args()
     encoder = tiny_encoder(options.folder, options.family)
     chosen: dict[str, Any] = {"save_strategy": "steps", "save_steps": options.save_steps, "max_steps": options.steps}
@@ -196,6 +209,7 @@ def main() -> int:
     trainer = trainer_class(
         model=tiny_model(options.folder, options.family),
         encoder=encoder,
+        shared_prompt=options.shared_prompt,
         reward_funcs=[token_reward],
         args=grpo_config(options.output, **chosen),
         train_dataset=tiny_rows(options.folder),

@@ -18,6 +18,7 @@ from r_avst.training.options import MediaOptions
 from r_avst.training.options import PictureOptions
 from r_avst.training.options import RewardOptions
 from r_avst.training.options import RunOptions
+from r_avst.training.options import StepOptions
 from r_avst.training.options import check_epochs
 from r_avst.training.options import check_full_weights
 from r_avst.training.options import check_save_steps
@@ -60,9 +61,9 @@ def train(arguments: Sequence[str]) -> None:
     from trl import GRPOConfig
     from trl import ModelConfig
 
-    groups = (DataOptions, MediaOptions, RewardOptions, PictureOptions, RunOptions, ModelConfig, GRPOConfig)
+    groups = (DataOptions, MediaOptions, RewardOptions, PictureOptions, StepOptions, RunOptions, ModelConfig, GRPOConfig)
     parsed = parse_options(PROGRAM, DESCRIPTION, EPILOG, groups, arguments)
-    data, media, reward, pictures, run, model, training = parsed.groups
+    data, media, reward, pictures, step, run, model, training = parsed.groups
     check_unused(training)
     check_save_steps(training)
     check_full_weights(model.dtype or "auto", model, training)
@@ -88,7 +89,7 @@ def train(arguments: Sequence[str]) -> None:
     policy, encoder = load(prepared, model, training)
     check_lengths(prepared, encoder, policy, training.max_completion_length, training)
     facts = gold_facts(prepared, data, training, encoder.processor.tokenizer)
-    trainer = make_trainer(policy, encoder, prepared, rewards, training, adapter, facts, parsed.effective, pictures)
+    trainer = make_trainer(policy, encoder, prepared, rewards, training, adapter, facts, parsed.effective, pictures, step)
     name_adapter_base(trainer, prepared)
     trainer.train(resume_from_checkpoint=point)
     finish(trainer)
@@ -161,6 +162,7 @@ def make_trainer(
     facts: "RunFacts",
     effective: dict[str, Any],
     pictures: PictureOptions,
+    step: StepOptions,
 ) -> Any:
     """The trainer with what tells of its run: report, card, progress, pictures of completions."""
     from r_avst.training.run_report import RunReporter
@@ -172,18 +174,19 @@ def make_trainer(
     from r_avst.training.video_grpo_trainer import VideoGRPOTrainer
 
     latest, rows = LatestCompletions(), prepared.rows
-    facts = replace(facts, fingerprint=rows._fingerprint)
     trainer = VideoGRPOTrainer(
         model=policy,
         encoder=encoder,
-        run_files=run_files(facts, prepared, effective),
         observer=latest.observe,
+        shared_prompt=step.shared_prompt,
         reward_funcs=rewards.functions(),
         args=training,
         train_dataset=rows,
         peft_config=adapter,
-        callbacks=[RunReporter(facts)],
     )
+    facts = replace(facts, fingerprint=rows._fingerprint, shared_prompt=trainer.sharing.told)
+    trainer.run_files = run_files(facts, prepared, effective)
+    trainer.add_callback(RunReporter(facts))
     use_run_progress(trainer)
     if pictures.picture_every:
         trainer.add_callback(

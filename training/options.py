@@ -64,6 +64,7 @@ UNUSED = {
 }
 """Options of TRL's configurations that have no effect here, and why."""
 Audio = Literal["auto", "on", "off"]
+Sharing = Literal["auto", "on", "off"]
 
 
 class OptionError(ValueError):
@@ -280,6 +281,28 @@ class PictureOptions:
     def __post_init__(self) -> None:
         _check_number("picture_every", self.picture_every, 0)
         _check_number("picture_count", self.picture_count, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class StepOptions:
+    """How a step of GRPO is computed; what is learned is the same.
+
+    Raises:
+        OptionError: ``shared_prompt`` is none of the choices.
+    """
+
+    shared_prompt: Sharing = field(
+        default="auto",
+        metadata={
+            "help": "Whether the completions of a prompt share it: prompt, video and sound are encoded once a group in each "
+            "forward pass and in generation. auto and on: where model and settings allow it, and a line says why they do "
+            "not; off: never. It shares what stands in one micro-batch, so let --per_device_train_batch_size be a "
+            "multiple of --num_generations."
+        },
+    )
+
+    def __post_init__(self) -> None:
+        _check_choice("shared_prompt", self.shared_prompt, get_args(Sharing))
 
 
 @dataclass(frozen=True, slots=True)

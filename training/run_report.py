@@ -71,6 +71,7 @@ class RunFacts:
         completion_limit: the most tokens that a completion may have; None for SFT.
         gold_answers: how many of the true answers were counted with the model's tokenizer; None if none were.
         gold_too_long: how many of these are longer than the limit; None if none were counted.
+        shared_prompt: whether the completions of a prompt shared it, ``on`` or ``off`` and perhaps why; None for SFT.
 
     Raises:
         RunReportError: an unknown method, or counts that contradict each other.
@@ -85,6 +86,7 @@ class RunFacts:
     completion_limit: int | None
     gold_answers: int | None
     gold_too_long: int | None
+    shared_prompt: str | None = None
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -142,6 +144,7 @@ class RunReport:
             "adapter": self.adapter,
             "dataset": last_name(self.facts.dataset),
             "fingerprint": self.facts.fingerprint,
+            "shared_prompt": self.facts.shared_prompt,
             "hardware": f"{self.processes} x {self.device}",
             "versions": dict(self.versions),
             "counts": self._counts(),

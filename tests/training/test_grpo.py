@@ -121,6 +121,7 @@ def test_report_recipe_and_card_are_those_of_the_run(work: Path, trained: Any) -
     assert (report["method"], counts["steps"], counts["examples"], counts["gold_answers"]) == ("grpo", 2, 12, 12)
     assert (counts["gold_too_long"], counts["completion_limit"], counts["skipped_questions"]) == (8, 24, 6)
     assert report["fingerprint"]
+    assert report["shared_prompt"] == "on"
     settings = yaml.safe_load((out / "recipe.yaml").read_text(encoding="utf-8"))
     assert (settings["learning_rate"], settings["coordinate_space"], settings["beta"]) == (1e-3, "model", 0.001)
     card = (out / "README.md").read_text(encoding="utf-8")

@@ -18,6 +18,7 @@ from r_avst.training.options import MediaOptions
 from r_avst.training.options import OptionError
 from r_avst.training.options import Parsed
 from r_avst.training.options import RewardOptions
+from r_avst.training.options import StepOptions
 from r_avst.training.options import check_epochs
 from r_avst.training.options import check_full_weights
 from r_avst.training.options import check_save_steps
@@ -30,7 +31,7 @@ from r_avst.training.options import parse_options
 from r_avst.training.options import read_recipe
 from r_avst.training.rewards import RewardWeights
 
-GROUPS = (DataOptions, MediaOptions, RewardOptions, ModelConfig, GRPOConfig)
+GROUPS = (DataOptions, MediaOptions, RewardOptions, StepOptions, ModelConfig, GRPOConfig)
 NEEDED = {"coordinate_space": "model", "bf16": False, "use_cpu": True, "output_dir": "out"}
 
 
@@ -142,6 +143,15 @@ def test_yamls_on_and_off_are_words_here(recipe: Path, tmp_path: Path, written: 
     assert parsed(tmp_path, "--recipe", str(recipe)).groups[1].audio == meant
 
 
+@pytest.mark.parametrize(("written", "meant"), [("true", "on"), ("false", "off"), ("auto", "auto")])
+def test_a_recipe_switches_the_shared_prompt(recipe: Path, tmp_path: Path, written: str, meant: str) -> None:
+    assert parsed(tmp_path, "--recipe", str(recipe)).groups[3].shared_prompt == "auto"
+    recipe.write_text(recipe.read_text(encoding="utf-8") + f"shared_prompt: {written}\n", encoding="utf-8")
+    assert parsed(tmp_path, "--recipe", str(recipe)).groups[3].shared_prompt == meant
+    with pytest.raises(OptionError, match="perhaps"):
+        StepOptions(shared_prompt="perhaps")  # type: ignore[arg-type]
+
+
 # --- what is in effect ------------------------------------------------------------------------------------------------
 
 
@@ -162,9 +172,9 @@ def test_what_is_in_effect_can_be_read_back(tmp_path: Path, name: str) -> None:
     again.write_text(yaml.safe_dump(first.effective), encoding="utf-8")
     second = parse_options("r-avst-grpo", "d", "e", GROUPS, ["--recipe", str(again)])
     assert second.effective == first.effective
-    assert second.groups[:4] == first.groups[:4]
-    assert second.groups[4].to_dict() == first.groups[4].to_dict()
-    assert second.groups[4].logging_nan_inf_filter is False
+    assert second.groups[:-1] == first.groups[:-1]
+    assert second.groups[-1].to_dict() == first.groups[-1].to_dict()
+    assert second.groups[-1].logging_nan_inf_filter is False
 
 
 # --- single options ---------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from r_avst.training.options import Parsed
 from r_avst.training.options import PictureOptions
 from r_avst.training.options import RewardOptions
 from r_avst.training.options import RunOptions
+from r_avst.training.options import StepOptions
 from r_avst.training.options import check_save_steps
 from r_avst.training.options import packaged_recipes
 from r_avst.training.options import parse_options
@@ -30,7 +31,7 @@ from r_avst.training.options import read_recipe
 from r_avst.training.policy import UNQUANTIZED
 from r_avst.training.rewards import RewardWeights
 
-GRPO_GROUPS = (DataOptions, MediaOptions, RewardOptions, PictureOptions, RunOptions, ModelConfig, GRPOConfig)
+GRPO_GROUPS = (DataOptions, MediaOptions, RewardOptions, PictureOptions, StepOptions, RunOptions, ModelConfig, GRPOConfig)
 SFT_GROUPS = (DataOptions, MediaOptions, RunOptions, ModelConfig, SFTConfig)
 RECIPES = packaged_recipes()
 SFT = sorted(name for name in RECIPES if "sft" in name)
@@ -73,7 +74,8 @@ def test_the_papers_settings(name: str, tmp_path: Path) -> None:
     own = options_of(name, tmp_path)
     paper = {
         "num_train_epochs": 1,
-        "per_device_train_batch_size": 1,
+        "per_device_train_batch_size": 6,  # one prompt: TRL counts completions
+        "gradient_accumulation_steps": 8,
         "num_generations": 6,
         "max_completion_length": 1024,
         "max_pixels": 12_845_056,

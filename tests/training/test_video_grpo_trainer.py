@@ -1,7 +1,5 @@
 """The loss sees what generation saw: log-probabilities against plain forwards, swapped clips, resuming, two processes."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from tiny_training import CLIPS
 from tiny_training import grpo_config
 from tiny_training import lora
 from tiny_training import plain_logps
+from tiny_training import run_program
 from tiny_training import tiny_encoder
 from tiny_training import tiny_model
 from tiny_training import tiny_rows
@@ -21,7 +20,6 @@ from tiny_training import token_reward
 from r_avst.training.video_grpo_trainer import VideoGRPOTrainer
 from r_avst.training.vllm_video import VLLMMissingError
 
-PROGRAM = Path(__file__).parents[1] / "tiny_training.py"
 FAMILIES = ("vl", "omni")
 
 
@@ -178,13 +176,6 @@ def test_vllm_is_asked_for_where_it_is_not(folder: Path, tmp_path: Path) -> None
 # --- resuming ---------------------------------------------------------------------------------------------------------
 
 
-def run(folder: Path, family: str, output: Path, *options: str, launcher: tuple[str, ...] = (sys.executable,)) -> int:
-    """The program's exit status; its output is shown where a test fails."""
-    command = [*launcher, str(PROGRAM), str(folder), "--family", family, "--output", str(output), *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROGRAM.parent)}
-    return subprocess.run(command, env=environment, check=False, timeout=300).returncode
-
-
 def weights(output: Path) -> dict[str, torch.Tensor]:
     names = [name for name in ("model.safetensors", "adapter_model.safetensors") if (output / "final" / name).exists()]
     return load_file(output / "final" / names[0])
@@ -202,10 +193,10 @@ def weights(output: Path) -> dict[str, torch.Tensor]:
 def test_a_killed_run_goes_on_to_the_same_weights(folder: Path, tmp_path: Path, family: str, adapter: bool) -> None:
     kind = ["--lora"] if adapter else []
     tiny_rows(folder), tiny_encoder(folder, family)
-    assert run(folder, family, tmp_path / "whole", *kind) == 0
-    assert run(folder, family, tmp_path / "killed", *kind, "--die-at", "3") == -9
+    assert run_program(folder, family, tmp_path / "whole", *kind) == 0
+    assert run_program(folder, family, tmp_path / "killed", *kind, "--die-at", "3") == -9
     assert not (tmp_path / "killed" / "final").exists()
-    assert run(folder, family, tmp_path / "killed", *kind, "--resume") == 0
+    assert run_program(folder, family, tmp_path / "killed", *kind, "--resume") == 0
     whole, killed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert whole.keys() == killed.keys()
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
@@ -223,8 +214,8 @@ def test_two_processes_have_the_gradient_of_one_with_twice_the_batch(folder: Pat
         *(sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"),
         *("--rdzv_backend", "c10d", "--rdzv_endpoint", "127.0.0.1:0"),
     )
-    assert run(folder, family, tmp_path / "two", "--gradients", str(tmp_path / "two.pt"), launcher=two) == 0
-    assert run(folder, family, tmp_path / "one", "--gradients", str(tmp_path / "one.pt"), "--batch", "4") == 0
+    assert run_program(folder, family, tmp_path / "two", "--gradients", str(tmp_path / "two.pt"), launcher=two) == 0
+    assert run_program(folder, family, tmp_path / "one", "--gradients", str(tmp_path / "one.pt"), "--batch", "4") == 0
     one, both = torch.load(tmp_path / "one.pt"), torch.load(tmp_path / "two.pt")
     assert (one.pop("processes"), both.pop("processes")) == (1, 2)
     assert one.keys() == both.keys()

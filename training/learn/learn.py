@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = [(task, seed) for task in options.tasks for seed in options.seeds]
     runs: dict[str, list[Result]] = {}
     for task, seed in asked:
-        runs.setdefault(task, []).append(_run_once(task, seed, options.out, results))
+        runs.setdefault(task, []).append(_run_once(task, seed, options.shared_prompt, options.out, results))
     done = read_results(results)
     draw_curves(
         {task: done[task] for task in TASKS if task in done}, [options.out / "curves.png", options.out / "curves.svg"]
@@ -58,15 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if missed else 0
 
 
-def _run_once(task: str, seed: int, out: Path, results: Path) -> Result:
-    settings, folder = settings_of(TASKS[task]), out / "runs" / f"{task}_{seed}"
+def _run_once(task: str, seed: int, shared: bool, out: Path, results: Path) -> Result:
+    own, folder = replace(TASKS[task], shared_prompt=shared), out / "runs" / f"{task}_{seed}"
+    settings = settings_of(own)
     found = find_result(read_results(results), task, seed, settings)
     if found is not None and (folder / TRAINED).is_dir():
         print(f"{task}, seed {seed}: it was run already, see {results}")
         return found
     print(f"{task}, seed {seed}:")
     shutil.rmtree(folder, ignore_errors=True)
-    result = run(TASKS[task], folder, seed, tqdm.write)
+    result = run(own, folder, seed, tqdm.write)
     add_result(results, task, result)
     return result
 
@@ -76,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m r_avst.training.learn.learn", description=summary)
     parser.add_argument("--tasks", nargs="+", choices=sorted(TASKS), default=sorted(TASKS), help="default: all of them")
     parser.add_argument("--seeds", nargs="+", type=whole_number, default=[0, 1, 2], help="default: 0 1 2")
+    parser.add_argument(
+        "--shared-prompt",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="GRPO encodes a prompt once for all its completions (default: it does)",
+    )
     parser.add_argument("--out", type=Path, default=Path("learn"), help="folder of results and curves (default: learn)")
     return parser
 

@@ -56,6 +56,7 @@ class LearnTask:
         generations: completions of a prompt.
         grpo_batch: completions a step.
         truths: what the rewards compare with: each clip's ``own`` truth, or ``others``'.
+        shared_prompt: whether GRPO encodes a prompt once for all its completions.
     """
 
     world: World
@@ -72,6 +73,7 @@ class LearnTask:
     generations: int
     grpo_batch: int
     truths: Truths
+    shared_prompt: bool = True
 
 
 def _media(fps: float, pixels: int, audio: bool) -> MediaSettings:

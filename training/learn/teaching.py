@@ -112,7 +112,14 @@ def reinforce(prepared: Prepared, seed: int) -> list[float]:
         **_common(seed),
     )
     functions = Rewards(task.form, RewardWeights(), NAMES, "tiou").functions()
-    trainer = VideoGRPOTrainer(prepared.model, prepared.encoder, reward_funcs=functions, args=arguments, train_dataset=rows)
+    trainer = VideoGRPOTrainer(
+        prepared.model,
+        prepared.encoder,
+        shared_prompt="on" if task.shared_prompt else "off",
+        reward_funcs=functions,
+        args=arguments,
+        train_dataset=rows,
+    )
     _train(trainer, "GRPO")
     key = f"score/{task.world.task}/{'spatial' if task.world.task == 'spatial' else 'temporal'}"
     return [entry[key] for entry in trainer.state.log_history if key in entry]

@@ -1,0 +1,539 @@
+"""A group that shares its prompt is scored, learned from and generated from as if each completion stood alone.
+
+The oracle is the plain path: the same trainer with ``shared_prompt="off"``, which gives each completion a row of its own.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from peft import LoraConfig
+from peft import PromptTuningConfig
+from peft import get_peft_model
+from tiny_training import grpo_config
+from tiny_training import lora
+from tiny_training import run_program
+from tiny_training import tiny_encoder
+from tiny_training import tiny_model
+from tiny_training import tiny_prompts
+from tiny_training import tiny_rows
+from tiny_training import token_reward
+from torch import Tensor
+
+from r_avst.training import shared_prompt
+from r_avst.training.media import Family
+from r_avst.training.options import packaged_recipes
+from r_avst.training.shared_prompt import groups_of
+from r_avst.training.shared_prompt import reason_against
+from r_avst.training.shared_prompt import reason_against_prefill
+from r_avst.training.shared_prompt import shuffled_by_group
+from r_avst.training.video_grpo_trainer import VideoGRPOTrainer
+
+FAMILIES: tuple[Family, ...] = ("vl", "omni")
+EQUAL = 1e-5
+"""Of the largest number in a tensor, in float32."""
+RAGGED = ((0, 5), (1, 3), (0, 6), (0, 0), (1, 6), (0, 1), (2, 2))
+"""A micro-batch: the prompt of each row and the tokens of its completion. One is empty, one prompt has one completion."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shared")
+
+
+def trainer(folder: Path, family: str, shared: str, trainer_class: Any = VideoGRPOTrainer, **options: Any) -> Any:
+    """A trainer that shares prompts or does not; all else follows from the seed."""
+    adapter = options.pop("adapter", None)
+    torch.manual_seed(0)
+    model = tiny_model(folder, family).to(options.pop("dtype", torch.float32))
+    own = trainer_class(
+        model=model,
+        encoder=tiny_encoder(folder, family),
+        shared_prompt=shared,
+        reward_funcs=[token_reward],
+        args=grpo_config(folder / "out", **options),
+        train_dataset=tiny_rows(folder),
+        peft_config=adapter,
+    )
+    for name, weight in own.model.named_parameters():
+        if "lora_B" in name:  # zeros at first: an adapter that does nothing could be left out unseen
+            torch.nn.init.normal_(weight, std=0.05)
+    return own
+
+
+# --- one micro-batch --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A micro-batch as TRL hands it to the loss."""
+
+    inputs: dict[str, Any]
+
+    @property
+    def ids(self) -> Tensor:
+        return torch.cat([self.inputs["prompt_ids"], self.inputs["completion_ids"]], 1)
+
+    @property
+    def mask(self) -> Tensor:
+        return torch.cat([self.inputs["prompt_mask"], self.inputs["completion_mask"]], 1)
+
+
+def micro_batch(folder: Path, family: str, rows: Sequence[tuple[int, int]] = RAGGED) -> Batch:
+    """Prompts on the left, ragged completions on the right, with what policies and reference said before."""
+    encoder = tiny_encoder(folder, family)
+    prompts = [encoder.encode(prompt) for prompt in tiny_prompts(folder)]
+    samples = [prompts[number] for number, _ in rows]
+    random = torch.Generator().manual_seed(len(rows))
+    completions = [torch.randint(30, 60, (length,), generator=random) for _, length in rows]
+    left = [sample["input_ids"][0] for sample in samples]
+    shape = len(rows), max(length for _, length in rows)
+    inputs: dict[str, Any] = {
+        "prompt_ids": padded(left, "left"),
+        "prompt_mask": padded([torch.ones_like(ids) for ids in left], "left"),
+        "completion_ids": padded(completions, "right"),
+        "completion_mask": padded([torch.ones_like(ids) for ids in completions], "right"),
+        "advantages": torch.linspace(-1, 1, len(rows)),
+        "old_per_token_logps": torch.rand(shape, generator=random) - 5,
+        "ref_per_token_logps": torch.rand(shape, generator=random) - 5,
+        "num_items_in_batch": torch.tensor(sum(length for _, length in rows)),
+        "media": samples,
+    }
+    return Batch(inputs)
+
+
+def padded(rows: Sequence[Tensor], side: str) -> Tensor:
+    return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_side=side)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a micro-batch gives: scores of the tokens that count, the loss, every gradient."""
+
+    log_probs: Tensor
+    entropies: Tensor
+    loss: Tensor
+    gradients: dict[str, Tensor]
+
+    def apart(self, other: "Step") -> float:
+        """The largest distance of two tensors, as a share of the largest number in them."""
+        assert self.gradients.keys() == other.gradients.keys()
+        pairs = [(self.log_probs, other.log_probs), (self.entropies, other.entropies), (self.loss, other.loss)]
+        pairs += [(grad, other.gradients[name]) for name, grad in self.gradients.items()]
+        return max(relative(*pair) for pair in pairs)
+
+
+def relative(one: Tensor, other: Tensor) -> float:
+    assert one.shape == other.shape
+    scale = max(float(one.abs().max()), float(other.abs().max()), 1e-6)
+    return float((one.float() - other.float()).abs().max()) / scale
+
+
+def step_of(own: Any, batch: Batch) -> Step:
+    """One micro-batch forwards and backwards, by the trainer's own `training_step`."""
+    seen: list[Any] = []
+    score = own._get_per_token_logps_and_entropies
+
+    def noting(*arguments: Any, **options: Any) -> Any:
+        seen.append(score(*arguments, **options))
+        return seen[-1]
+
+    own._get_per_token_logps_and_entropies = noting
+    own._prepare_inputs = lambda inputs: inputs
+    own.current_gradient_accumulation_steps = 1
+    own.model.train()
+    own.model.zero_grad()
+    loss = own.training_step(own.model, dict(batch.inputs), None)
+    counts = batch.inputs["completion_mask"].bool()
+    log_probs, entropies, _ = seen[0]
+    assert not log_probs.detach()[~counts].any()
+    gradients = {name: value.grad.clone() for name, value in own.model.named_parameters() if value.grad is not None}
+    return Step(log_probs.detach()[counts], entropies.detach()[counts], loss.detach(), gradients)
+
+
+def both(folder: Path, family: str, batch: Batch, **options: Any) -> tuple[Step, Step]:
+    """The plain and the shared step."""
+    return step_of(trainer(folder, family, "off", **options), batch), step_of(
+        trainer(folder, family, "on", **options), batch
+    )
+
+
+CHECKPOINTING = {
+    "kept": {"gradient_checkpointing": False},
+    "checkpointed": {"gradient_checkpointing": True},
+    "reentrant": {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": True}},
+}
+ADAPTERS = {
+    "full": None,
+    "lora": lora(),
+    "causal-lm": LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj", "v_proj"]),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=ADAPTERS)
+@pytest.mark.parametrize("checkpointing", CHECKPOINTING.values(), ids=CHECKPOINTING)
+def test_scores_loss_and_every_gradient_are_the_plain_ones(
+    folder: Path, family: str, adapter: Any, checkpointing: dict[str, Any]
+) -> None:
+    plain, shared = both(folder, family, micro_batch(folder, family), adapter=adapter, beta=0.1, **checkpointing)
+    assert plain.gradients
+    assert min(float(grad.abs().max()) for name, grad in plain.gradients.items() if "lora" in name or adapter is None) >= 0
+    assert sum(bool(grad.any()) for grad in plain.gradients.values()) > len(plain.gradients) / 2
+    assert plain.apart(shared) < EQUAL
+
+
+@pytest.mark.parametrize("loss", ["dr_grpo", "dapo", "bnpo"])
+def test_other_losses_and_temperatures_are_the_plain_ones(folder: Path, loss: str) -> None:
+    plain, shared = both(folder, "vl", micro_batch(folder, "vl"), loss_type=loss, temperature=0.7, beta=0.0)
+    assert plain.apart(shared) < EQUAL
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param([(0, 4)] * 4, id="one group"),
+        pytest.param([(0, 1)], id="one token"),
+        pytest.param([(0, 4), (1, 4), (2, 4)], id="no two of a prompt"),
+        pytest.param([(0, 0), (1, 3), (0, 0)], id="a group without a token"),
+        pytest.param([(2, 5), (0, 5), (2, 3), (0, 2)], id="groups that alternate"),
+    ],
+)
+def test_micro_batches_of_any_form(folder: Path, rows: list[tuple[int, int]]) -> None:
+    plain, shared = both(folder, "vl", micro_batch(folder, "vl", rows))
+    assert plain.apart(shared) < EQUAL
+
+
+def test_a_batch_of_truncated_completions_that_are_masked_gives_gradients_of_zero(folder: Path) -> None:
+    batch = micro_batch(folder, "omni", [(0, 3), (0, 3)])
+    masked = Batch({**batch.inputs, "completion_mask": torch.zeros_like(batch.inputs["completion_mask"])})
+    plain, shared = both(folder, "omni", masked)
+    assert shared.gradients.keys() == plain.gradients.keys()
+    assert not any(float(grad.abs().max()) for grad in shared.gradients.values())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_group_that_two_micro_batches_share_learns_as_one(folder: Path, family: str) -> None:
+    rows = [(0, 4), (0, 5), (0, 2), (1, 3)]
+    whole, own = micro_batch(folder, family, rows), trainer(folder, family, "on", loss_type="dr_grpo")
+    halves = [
+        Batch({name: value[part] if name != "num_items_in_batch" else value for name, value in whole.inputs.items()})
+        for part in (slice(0, 2), slice(2, 4))
+    ]
+    plain = [step_of(trainer(folder, family, "off", loss_type="dr_grpo"), half) for half in halves]
+    assert all(step_of(own, half).apart(alone) < EQUAL for half, alone in zip(halves, plain, strict=True))
+    at_once = step_of(own, whole)
+    summed = {name: sum(one.gradients[name] for one in plain) / 2 for name in at_once.gradients}
+    assert max(relative(at_once.gradients[name], torch.as_tensor(grad)) for name, grad in summed.items()) < EQUAL
+
+
+# --- faults that must be seen -----------------------------------------------------------------------------------------
+
+
+def they_see_each_other(shared: int, lengths: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    count = sum(lengths)
+    return torch.full((count, shared + count), -torch.inf, dtype=dtype, device=device).triu(shared + 1)[None, None]
+
+
+def positions_run_on(prompt: Tensor, lengths: Sequence[int]) -> Tensor:
+    return torch.cat([prompt[..., :-1], prompt[..., -1:] + torch.arange(sum(lengths))], -1)
+
+
+@pytest.mark.parametrize(("name", "fault"), [("completion_mask", they_see_each_other), ("row_positions", positions_run_on)])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_comparison_sees_a_fault(
+    folder: Path, family: str, name: str, fault: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = micro_batch(folder, family, [(0, 5), (0, 5), (0, 5)])
+    plain = step_of(trainer(folder, family, "off"), batch)
+    assert plain.apart(step_of(trainer(folder, family, "on"), batch)) < EQUAL
+    monkeypatch.setattr(shared_prompt, name, fault)
+    assert plain.apart(step_of(trainer(folder, family, "on"), batch)) > 100 * EQUAL
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_prompt_is_encoded_once(folder: Path, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = micro_batch(folder, family)
+    patches = {"off": 0, "on": 0}
+    for shared in patches:
+        own = trainer(folder, family, shared, gradient_checkpointing=False)
+        own.model.model.visual.register_forward_pre_hook(
+            lambda module, given, shared=shared: patches.__setitem__(shared, patches[shared] + len(given[0]))
+        )
+        step_of(own, batch)
+    each = [len(sample["pixel_values_videos"]) for sample in batch.inputs["media"]]
+    assert patches["off"] == sum(each)
+    assert patches["on"] == sum(len(group.sample["pixel_values_videos"]) for group in groups_of(batch.inputs["media"]))
+
+
+# --- 16 bits ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("weights", [torch.bfloat16, torch.float32], ids=["weights", "autocast"])
+def test_in_16_bits_it_is_as_near_as_the_plain_path_is_to_itself(folder: Path, family: str, weights: torch.dtype) -> None:
+    """How far the plain path is from itself, in other batches and with other kernels, is measured here.
+
+    Its gradients have no such spread: of an encoder they are sums over all rows, rounded each time. So the shared ones
+    are to be no farther from those in 32 bits than the plain ones are.
+    """
+    rows = [(0, 6), (1, 5), (0, 6), (1, 4)]
+    batch, options = micro_batch(folder, family, rows), {"dtype": weights, "bf16": weights == torch.float32}
+    plain, shared = both(folder, family, batch, **options)
+    others = trainer(folder, family, "off", **options)
+    alone = torch.cat([step_of(others, one_row(batch, row)).log_probs for row in range(len(rows))])
+    others.model.set_attn_implementation({"text_config": "eager"})
+    spread = max(float((other - plain.log_probs).abs().max()) for other in (alone, step_of(others, batch).log_probs))
+    assert float((shared.log_probs - plain.log_probs).abs().max()) <= spread
+    exact = step_of(trainer(folder, family, "off"), batch)
+    rounding, own = (
+        max(relative(grad, exact.gradients[name]) for name, grad in step.gradients.items()) for step in (plain, shared)
+    )
+    assert own <= 1.1 * rounding
+
+
+def one_row(batch: Batch, row: int) -> Batch:
+    """A row by itself, without the padding of others."""
+    own = {name: value if name == "num_items_in_batch" else value[row : row + 1] for name, value in batch.inputs.items()}
+    prompt, completion = own["prompt_mask"][0].bool(), own["completion_mask"][0].bool()
+    kept = {name: own[name][:, prompt] for name in ("prompt_ids", "prompt_mask")}
+    kept |= {name: own[name][:, completion] for name in own if name.startswith("completion") or "logps" in name}
+    return Batch({**own, **kept})
+
+
+# --- whole trainings --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_training_is_the_plain_one(folder: Path, family: str) -> None:
+    """Generation, old policy, reference, two iterations; one micro-batch a generation, so its order is all the same."""
+    options = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 1, "optim": "sgd", "learning_rate": 0.1}
+    trained = {shared: trainer(folder, family, shared, num_iterations=2, beta=0.1, **options) for shared in ("off", "on")}
+    start = {name: value.clone() for name, value in trained["off"].model.state_dict().items()}
+    for own in trained.values():
+        torch.manual_seed(0)
+        own.train()
+    logs = [[log for log in own.state.log_history if "loss" in log] for own in trained.values()]
+    for name in ("loss", "reward", "kl", "entropy", "completions/mean_length", "grad_norm"):
+        plain_log, shared_log = ([log[name] for log in own if name in log] for own in logs)
+        assert plain_log == pytest.approx(shared_log, rel=1e-4, abs=1e-6)
+        assert plain_log
+    plain, shared = (own.model.state_dict() for own in trained.values())
+    moved = {name: float((plain[name] - start[name]).abs().max()) for name in plain}
+    assert max(moved.values()) > 5e-3
+    assert all(float((plain[name] - shared[name]).abs().max()) < 1e-3 * max(moved.values()) for name in plain)
+
+
+DDP = ("-m", "torch.distributed.run", "--nproc_per_node", "2", "--rdzv_backend", "c10d", "--rdzv_endpoint", "127.0.0.1:0")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "kind"), [("vl", ()), ("omni", ("--lora",))])
+def test_two_processes_that_share_have_the_gradient_of_one_that_does_not(
+    folder: Path, tmp_path: Path, family: str, kind: tuple[str, ...]
+) -> None:
+    """Two prompts a process."""
+    compare_processes(folder, tmp_path, family, kind, (sys.executable, *DDP))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_two_processes_with_half_the_weights_each_have_the_same_gradient(folder: Path, tmp_path: Path, family: str) -> None:
+    """FSDP 2, as in the file for it, on the CPU."""
+    path = packaged_recipes()["avst_zero"].parent / "accelerate" / "fsdp2.yaml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8")) | {
+        "num_processes": 2,
+        "use_cpu": True,
+        "mixed_precision": "no",
+    }
+    (tmp_path / "fsdp2.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    accelerate = (
+        "-m",
+        "accelerate.commands.launch",
+        "--config_file",
+        str(tmp_path / "fsdp2.yaml"),
+        "--main_process_port",
+        "0",
+    )
+    compare_processes(folder, tmp_path, family, (), (sys.executable, *accelerate))
+
+
+def compare_processes(folder: Path, out: Path, family: str, kind: tuple[str, ...], launcher: tuple[str, ...]) -> None:
+    """Two that share, started by ``launcher``, against one that does not."""
+    tiny_rows(folder), tiny_encoder(folder, family)
+    two = ("--gradients", str(out / "two.pt"), "--batch", "4", "--shared-prompt", "on")
+    one = ("--gradients", str(out / "one.pt"), "--batch", "8", "--shared-prompt", "off")
+    assert run_program(folder, family, out / "two", *kind, *two, launcher=launcher) == 0
+    assert run_program(folder, family, out / "one", *kind, *one) == 0
+    plain, shared = torch.load(out / "one.pt"), torch.load(out / "two.pt")
+    assert (plain.pop("processes"), shared.pop("processes")) == (1, 2)
+    assert plain.keys() == shared.keys()
+    assert max(float(grad.abs().max()) for grad in plain.values()) > 1e-3
+    assert max(relative(plain[name], shared[name]) for name in plain) < EQUAL
+
+
+# --- generation -------------------------------------------------------------------------------------------------------
+
+
+def generated(own: Any, prompts: Sequence[int]) -> tuple[Tensor, list[int]]:
+    """Completions of prompts, and how many rows each forward pass had."""
+    rows: list[int] = []
+    base = own._base(own.model)
+    hook = base.model.language_model.register_forward_pre_hook(
+        lambda module, given, named: rows.append(len(named["inputs_embeds"])), with_kwargs=True
+    )
+    torch.manual_seed(1)
+    found = own._generate_and_score_completions([own.train_dataset[number] for number in prompts])
+    hook.remove()
+    return found["completion_ids"], rows
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("adapter", [None, lora()], ids=["full", "lora"])
+@pytest.mark.parametrize("sampled", [False, True], ids=["greedy", "sampled"])
+def test_the_same_is_generated_from_one_prefill_of_each_prompt(
+    folder: Path, family: str, adapter: Any, sampled: bool
+) -> None:
+    options = {"adapter": adapter, "beta": 0.0, "num_iterations": 1, "max_completion_length": 12}
+    options |= {"generation_kwargs": {"do_sample": sampled}, "per_device_train_batch_size": 6, "max_steps": 1}
+    prompts = [0, 0, 1, 1, 2, 2]
+    plain, all_rows = generated(trainer(folder, family, "off", **options), prompts)
+    shared, rows = generated(trainer(folder, family, "on", **options), prompts)
+    assert torch.equal(plain, shared)
+    assert (all_rows[0], rows[0]) == (6, 3)
+    assert set(rows[1:]) == {6}
+    assert len(plain.unique(dim=0)) > 1 + sampled * 2
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_same_is_generated_where_nothing_is_padded(folder: Path, family: str) -> None:
+    options = {"beta": 0.0, "num_iterations": 1, "per_device_train_batch_size": 4, "max_steps": 1}
+    plain, _ = generated(trainer(folder, family, "off", **options), [1] * 4)
+    shared, rows = generated(trainer(folder, family, "on", **options), [1] * 4)
+    assert torch.equal(plain, shared)
+    assert rows[0] == 1
+
+
+def test_nothing_is_left_behind(folder: Path) -> None:
+    own = trainer(folder, "vl", "on", max_steps=1)
+    own.train()
+    for model in (own.model, own.ref_model):
+        assert own._base(model).config.text_config._attn_implementation == "sdpa"
+        assert "_prefill" not in vars(own._base(model))
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+def test_completions_of_a_prompt_stay_together_when_they_are_shuffled() -> None:
+    prompts = [{"input_ids": torch.tensor([[number]])} for number in range(4)]
+    samples = [prompts[number] for number in (0, 0, 1, 1, 2, 2, 3, 3)]
+    batch = {"row": torch.arange(8), "media": samples, "count": torch.tensor(3), "none": None}
+    orders = set()
+    for seed in range(20):
+        torch.manual_seed(seed)
+        found = shuffled_by_group(batch, samples)
+        after = torch.rand(1)
+        torch.manual_seed(seed)
+        torch.randperm(8)  # what TRL draws
+        assert torch.equal(after, torch.rand(1))
+        order = found["row"].tolist()
+        assert sorted(order) == list(range(8))
+        assert all(order[place] + 1 == order[place + 1] for place in range(0, 8, 2))
+        assert [samples[row] for row in order] == found["media"]
+        assert (found["count"], found["none"]) == (3, None)
+        orders.add(tuple(order))
+    assert len(orders) > 10
+
+
+# --- where it does not serve ------------------------------------------------------------------------------------------
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == shared_prompt.__name__]
+
+
+def test_what_it_cannot_serve_goes_the_plain_way_with_one_line(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model = tiny_model(folder, "vl")
+    model.set_attn_implementation("eager")
+    with caplog.at_level(logging.WARNING):
+        own = VideoGRPOTrainer(
+            model=model,
+            encoder=tiny_encoder(folder, "vl"),
+            reward_funcs=[token_reward],
+            args=grpo_config(folder / "out", max_steps=1),
+            train_dataset=tiny_rows(folder),
+        )
+        own.train()
+    line = (
+        "shared_prompt: off, because attn_implementation is 'eager', and rows of groups are attended to by 'sdpa': every "
+        "completion encodes its prompt again"
+    )
+    assert told(caplog) == [line]
+    assert (own.sharing.scorer, own.sharing.prefill) == (None, False)
+    assert own.model.config.text_config._attn_implementation == "eager"
+
+
+def test_where_it_serves_or_is_not_wanted_nothing_is_logged(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        found = {shared: trainer(folder, "vl", shared).sharing.told for shared in ("auto", "on", "off")}
+    assert found == {"auto": "on", "on": "on", "off": "off, as asked"}
+    assert told(caplog) == []
+
+
+SETTINGS = SimpleNamespace(
+    torch_compile=False, parallelism_config=None, use_vllm=False, use_transformers_continuous_batching=False
+)
+
+
+def test_reasons_of_models(folder: Path) -> None:
+    model = tiny_model(folder, "vl")
+    assert reason_against(model, SETTINGS) is None
+    tuned = get_peft_model(tiny_model(folder, "vl"), PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2))
+    assert "tokens of its own before each prompt" in str(reason_against(tuned, SETTINGS))
+    model.config.text_config.layer_types[0] = "sliding_attention"
+    assert "sliding windows" in str(reason_against(model, SETTINGS))
+    model.config.model_type = "internvl"
+    assert "positions of a 'internvl' are not known" in str(reason_against(model, SETTINGS))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"torch_compile": True}, "torch_compile is on"),
+        ({"parallelism_config": SimpleNamespace(cp_enabled=True, sp_enabled=False)}, "spreads each row over several"),
+    ],
+)
+def test_reasons_of_settings(folder: Path, changes: dict[str, Any], said: str) -> None:
+    settings = SimpleNamespace(**{**vars(SETTINGS), **changes})
+    assert said in str(reason_against(tiny_model(folder, "vl"), settings))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"generation_kwargs": {"num_beams": 2}}, "generation is asked for num_beams 2"),
+        ({"cache_implementation": "static"}, "generation is asked for cache_implementation 'static'"),
+    ],
+)
+def test_what_generates_otherwise_has_its_own_prefill(
+    folder: Path, changes: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        own = trainer(folder, "vl", "on", max_steps=1, **changes)
+    assert told(caplog) == [f"shared_prompt: on, but not in generation, because {said}"]
+    assert own.sharing.scorer is not None
+    assert not own.sharing.prefill
+    assert len(own._tokenize_prompts(own.train_dataset["prompt"])[2]["pixel_values_videos"])
+
+
+def test_vllm_has_its_own_prefill() -> None:
+    settings = SimpleNamespace(**{**vars(SETTINGS), "use_vllm": True})
+    assert reason_against_prefill(settings, None) == "vLLM generates"
