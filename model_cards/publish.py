@@ -2,6 +2,7 @@
 
 # Absolute imports, so that the file also runs by its path.
 import argparse
+import shlex
 import signal
 import sys
 import tempfile
@@ -59,6 +60,7 @@ examples:
   r-avst-publish dataset --repo-id user/r-avst --folder r-avst --with-videos videos   # and user/r-avst-videos
   r-avst-publish metric --repo-id user/avst_metrics
   r-avst-publish space --repo-id user/r-avst-demo --dataset user/r-avst --videos user/r-avst-videos --predictions a.jsonl
+  r-avst-publish space --repo-id user/r-avst-ask --model user/avst-zero --arguments="--fps 2 --max-frames 16"
   r-avst-publish model --repo-id user/avst-zero --folder checkpoint --card cards/avst-zero.md
 """
 FOLDERS = {
@@ -128,6 +130,14 @@ def _add_demo(group: "argparse._ArgumentGroup") -> None:
         "--predictions", type=Path, nargs="+", default=[], metavar="FILE", help="of r-avst-predict; they go to examples/"
     )
     group.add_argument("--model", metavar="USER/NAME", help="which answers questions about uploads (default: none does)")
+    group.add_argument(
+        "--arguments",
+        type=_words,
+        default=(),
+        metavar='"..."',
+        help="more of those of r-avst-space, which are handed on unchecked, as how the model is to be asked; "
+        'with "=", for they begin with dashes: --arguments="--fps 2 --max-frames 16"',
+    )
 
 
 def _add_common(parser: argparse.ArgumentParser, kind: ArtefactKind) -> None:
@@ -164,6 +174,13 @@ def _repo_id(text: str) -> str:
     return text
 
 
+def _words(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not written as for a shell ({error})") from None
+
+
 def _publications(options: argparse.Namespace, scratch: Path) -> list[Publication]:
     """What is to be published, all of it checked before anything is sent."""
     places = _places(options, scratch)
@@ -190,11 +207,13 @@ def _places(options: argparse.Namespace, scratch: Path) -> dict[str, Path]:
 
 def _demo_places(options: argparse.Namespace, scratch: Path) -> dict[str, Path]:
     """Of a Space: the folder that was given, or the demo."""
-    demo = Demo(options.dataset, options.videos, tuple(options.predictions), options.model)
+    demo = Demo(options.dataset, options.videos, tuple(options.predictions), options.model, options.arguments)
     if options.folder is None:
         return demo_places(demo, scratch)
     if demo != Demo():
-        raise PublishError("--dataset, --videos, --predictions and --model are of the demo: leave --folder out, or them")
+        raise PublishError(
+            "--dataset, --videos, --predictions, --model and --arguments are of the demo: leave --folder out, or them"
+        )
     return {"": options.folder}
 
 

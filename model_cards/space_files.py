@@ -2,6 +2,7 @@
 
 import ast
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -21,6 +22,12 @@ REQUIREMENTS: Final = "requirements.txt"
 MODEL_REQUIREMENTS: Final = "requirements-model.txt"
 SETTINGS: Final = "space.json"
 EXAMPLES: Final = "examples/"
+SET_HERE: Final = {
+    **dict.fromkeys(("--dataset", "--videos", "--predictions", "--model"), "give it to r-avst-publish itself"),
+    "--synthetic": "it is what is shown without --dataset",
+    **dict.fromkeys(("--host", "--port"), "a Space has its own"),
+}
+"""Arguments of the page that nobody hands on to it, and why."""
 # A package of its own, or Python would look for the rest of it among what is installed.
 MARKER: Final = '"""The packages of the project that the page imports."""\n'
 
@@ -34,12 +41,15 @@ class Demo:
         videos: the name on the Hub of the data set with its videos.
         predictions: files of `r-avst-predict`, which are published with the page.
         model: the name on the Hub of the one that answers questions about uploads.
+        arguments: more of those of `r-avst-space`, as how a model is asked that is not asked by default. They are handed on
+            as they are: what the page makes of them is seen when it starts.
     """
 
     dataset: str | None = None
     videos: str | None = None
     predictions: tuple[Path, ...] = ()
     model: str | None = None
+    arguments: tuple[str, ...] = ()
 
 
 def demo_places(demo: Demo, scratch: Path) -> dict[str, Path]:
@@ -75,6 +85,7 @@ def _check(demo: Demo) -> None:
             raise PublishError(f"{option} {name}: a Space finds nothing of this machine; give a user/name of the Hub")
     if demo.dataset is None and (demo.videos or demo.predictions):
         raise PublishError("--videos and --predictions are of a data set: give --dataset USER/NAME too")
+    _check_arguments(demo.arguments)
     names = [path.name for path in demo.predictions]
     for path in demo.predictions:
         if path.suffix != ".jsonl" or not path.is_file() or names.count(path.name) > 1:
@@ -83,12 +94,20 @@ def _check(demo: Demo) -> None:
             )
 
 
+def _check_arguments(arguments: tuple[str, ...]) -> None:
+    if arguments and not arguments[0].startswith("-"):
+        raise PublishError(f"--arguments {shlex.join(arguments)}: they begin with the name of an option, such as --fps")
+    for own in (argument.partition("=")[0] for argument in arguments):
+        if own in SET_HERE:
+            raise PublishError(f"--arguments {shlex.join(arguments)}: leave {own} out; {SET_HERE[own]}")
+
+
 def _arguments(demo: Demo) -> list[str]:
     """What the page is started with."""
     arguments = ["--dataset", demo.dataset] if demo.dataset else ["--synthetic"]
     arguments += ["--videos", demo.videos] if demo.videos else []
     arguments += ["--predictions", *(f"{EXAMPLES}{path.name}" for path in demo.predictions)] if demo.predictions else []
-    return arguments + (["--model", demo.model] if demo.model else [])
+    return [*arguments, *(["--model", demo.model] if demo.model else []), *demo.arguments]
 
 
 def _requirements(page: Path, demo: Demo) -> str:

@@ -7,23 +7,25 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
+from r_avst.dataset_builder.dataset_folder import BuildError
 from r_avst.dataset_builder.hub_names import HUB_NAME
 from r_avst.dataset_builder.video import VIDEO_SUFFIXES
+from r_avst.dataset_builder.video import PyAVMissingError
 from r_avst.dataset_builder.video import find_videos
-from r_avst.metrics.avst_metrics.names import NameMatcher
 from r_avst.metrics.avst_metrics.word_vectors import WordVectorsError
-from r_avst.metrics.avst_metrics.word_vectors import load_word_vectors
 from r_avst.metrics.benchmark import BenchmarkError
 from r_avst.metrics.option_types import positive
 from r_avst.metrics.predictions import PredictionError
 from r_avst.space.browse import Browse
 from r_avst.space.browse import load_browse
+from r_avst.space.media import VIDEOS
 from r_avst.space.uploads import Limits
 from r_avst.training.plans import make_plan
 from r_avst.training.predict_options import add_answer_options
@@ -34,6 +36,7 @@ from r_avst.training.predict_options import add_server_options
 
 if TYPE_CHECKING:
     import gradio as gr
+    from fastapi import FastAPI
 
     from r_avst.space.ask import Asker
     from r_avst.space.exports import Exports
@@ -71,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             serve(options, Path(scratch))
     except KeyboardInterrupt:
         return 0
-    except (BenchmarkError, PredictionError, SpaceError, WordVectorsError) as error:
+    except (BenchmarkError, BuildError, PredictionError, PyAVMissingError, SpaceError, WordVectorsError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
     return 0
@@ -148,23 +151,22 @@ def _add_limits(group: "argparse._ArgumentGroup") -> None:
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-def load(options: argparse.Namespace, scratch: Path) -> tuple[Browse, Path | None]:
-    """What is shown, and the folder of its videos, None where there is none.
+def load(options: argparse.Namespace, scratch: Path) -> Browse:
+    """What is shown.
 
     Raises:
         ValueError: of this package's own classes, for everything that a user can set right.
     """
-    names = NameMatcher(load_word_vectors(options.word_vectors))
     if not options.synthetic:
         folder = video_folder(options.videos)
         videos = find_videos(folder) if folder else {}
-        return load_browse(options.dataset, options.split, options.predictions, videos, names), folder
+        return load_browse(options.dataset, options.split, options.predictions, videos, options.word_vectors)
     from r_avst.space.synthetic_example import write_example
 
     example = write_example(scratch / "example")
     predictions = [*example.predictions, *options.predictions]
     videos = find_videos(example.videos)
-    return load_browse(str(example.dataset), "test", predictions, videos, names), example.videos
+    return load_browse(str(example.dataset), "test", predictions, videos, options.word_vectors)
 
 
 def video_folder(given: str) -> Path | None:
@@ -203,7 +205,7 @@ def load_asker(options: argparse.Namespace) -> "tuple[Asker | None, str]":
         return open_asker(make_plan(options)), ""
     except ModuleNotFoundError as error:
         raise SpaceError(f"--model {options.model}: it needs more packages ({error}): pip install 'r-avst[train]'") from None
-    except (ValueError, OSError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise SpaceError(f"--model {options.model}: {error}") from None
 
 
@@ -211,7 +213,7 @@ def load_asker(options: argparse.Namespace) -> "tuple[Asker | None, str]":
 
 
 def serve(options: argparse.Namespace, scratch: Path) -> None:
-    """Serves the page until it is interrupted; of this machine's files it gives out videos and what it made in ``scratch``.
+    """Serves the page until it is interrupted.
 
     Raises:
         ValueError: of this package's own classes, for everything that a user can set right.
@@ -219,14 +221,14 @@ def serve(options: argparse.Namespace, scratch: Path) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(scratch / "uploads")  # read when the components are made
     from r_avst.space.exports import Exports
 
-    browse, folder = load(options, scratch)
+    browse = load(options, scratch)
     asker, unavailable = load_asker(options)
     limits = Limits(options.max_seconds, options.max_megabytes, options.max_side)
     exports = Exports(scratch / "exports")
     try:
         page = make_page(browse, exports, asker, unavailable, limits, scratch)
-        open_folders = [scratch / "exports", *([folder] if folder else [])]
-        url = launch(page, options.host, options.port, limits, open_folders)
+        url = launch(page, options.host, options.port, limits.megabytes * 1_000_000 if asker else 1, scratch / "exports")
+        serve_videos(page.app, browse.videos)
         print("\n".join(described(browse, url)), flush=True)
         page.block_thread()
     finally:
@@ -250,12 +252,12 @@ def make_page(
         with gr.Tab("Browse"):
             add_browse_tab(browse, exports)
         with gr.Tab("Ask"):
-            add_ask_tab(asker, limits, scratch, unavailable, playable_view(exports))
+            add_ask_tab(asker, limits, scratch, unavailable, playable_view(exports), forget=exports.forget)
     return page
 
 
-def launch(page: "gr.Blocks", host: str, port: int | None, limits: Limits, folders: Sequence[Path]) -> str:
-    """Serves in the background.
+def launch(page: "gr.Blocks", host: str, port: int | None, upload_bytes: int, folder: Path) -> str:
+    """Serves in the background; of this machine's files it gives out those in ``folder`` and what the page is made of.
 
     Returns:
         The address.
@@ -270,18 +272,32 @@ def launch(page: "gr.Blocks", host: str, port: int | None, limits: Limits, folde
         _, url, _ = page.launch(
             server_name=host,
             server_port=port,
-            allowed_paths=[str(folder.absolute()) for folder in folders],
+            allowed_paths=[str(folder.absolute())],
             head=f"<style>{style}</style>",
-            max_file_size=limits.megabytes * 1_000_000,
+            max_file_size=upload_bytes,
             share=False,
             ssr_mode=False,
             footer_links=[],
             quiet=True,
             prevent_thread_lock=True,
         )
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         raise SpaceError(f"the page cannot be served at {host}:{port or 7860} ({error}): give another --port") from None
     return str(url)
+
+
+def serve_videos(app: "FastAPI", videos: Mapping[str, Path]) -> None:
+    """Serves the videos of the data set at the addresses of `video_url`, wherever they lie, and nothing beside them."""
+    from fastapi import HTTPException
+    from fastapi.responses import FileResponse
+
+    def video(video_id: str) -> FileResponse:
+        path = videos.get(video_id)
+        if path is None or not path.is_file():
+            raise HTTPException(404, "there is no such video")
+        return FileResponse(path)
+
+    app.add_api_route(f"/{VIDEOS}/{{video_id:path}}", video, methods=["GET", "HEAD"], response_model=None)
 
 
 def described(browse: Browse, url: str) -> list[str]:
@@ -290,6 +306,7 @@ def described(browse: Browse, url: str) -> list[str]:
     found = sum(name in browse.videos for name in known)
     models = ", ".join(own.name for own in browse.models) or "no predictions"
     return [
+        *browse.notes,
         f"{browse.dataset}: {len(browse.questions):,} questions, {found:,} of {len(known):,} videos found; {models}",
         f"Open {url} ; Ctrl-C ends it",
     ]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from typing import Final
 from typing import get_args
+from weakref import WeakKeyDictionary
 
 import gradio as gr
 from gradio.context import Context
@@ -49,6 +50,7 @@ from r_avst.training.asking import Unanswered
 from r_avst.training.plans import ALONE
 from r_avst.training.plans import Plan
 from r_avst.training.plans import open_streaming_backend
+from r_avst.training.streaming import BEAT
 
 from .media import clock_start
 from .media import file_url
@@ -61,6 +63,7 @@ from .scenes import layers_of
 from .scenes import view
 from .uploads import Kept
 from .uploads import Limits
+from .uploads import Room
 from .uploads import UploadedVideo
 from .uploads import UploadError
 from .uploads import Uploads
@@ -74,6 +77,7 @@ THINGS: Final = ("dog", "car", "speaking person", "acoustic guitar")  # of the r
 FULL_LENGTH: Final = 10.0  # seconds that ready questions are about while there is no video
 QUESTION_LETTERS: Final = 2000
 WAITING: Final = 20  # questions of all visitors
+HANDED_ON: Final = 1000  # requests that Gradio holds for the moment until they come to the line here
 ANSWER_SECONDS: Final = 300  # from the moment a question's turn has come
 AT_ONCE: Final = 4  # questions to a server; a model here writes one answer after the other
 HIDDEN_SETTINGS: Final = ("extra_body", "weights")
@@ -82,6 +86,7 @@ FINISHES: Final[dict[Finish, str]] = {
     "length": "the answer was cut off at its longest",
     "refused": "the model did not want to answer",
 }
+STOPPED: Final = "Stopped."
 FAILED: Final = "The model could not be asked; whoever runs this page finds the reason on its terminal. You may try again."
 
 
@@ -133,18 +138,62 @@ def ready_questions(task: Task, duration: float = FULL_LENGTH) -> list[str]:
 # --- a question under way ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Turn:
-    """A question whose turn has come."""
+    """A question that waits for its turn, or whose turn has come; ``begun`` is when it came, ``over`` ends it."""
 
     kept: Kept
     ask: Ask
     begun: float = field(default_factory=time.monotonic)
-    stopped: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.begun
+
+
+class _Line:
+    """The questions of all visitors in the order in which they came, one of each video; the first few have their turn.
+
+    Gradio's own queue takes any number from one visitor.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._turns: list[_Turn] = []
+        self._lock = threading.Lock()
+
+    def join(self, turn: _Turn) -> None:
+        """Puts a question behind the others.
+
+        Raises:
+            AskError: its visitor has one in the line, or the line is too long.
+        """
+        with self._lock:
+            if any(own.kept is turn.kept for own in self._turns):
+                raise AskError("Your question before this one has no answer yet: wait for it, or stop it.")
+            if len(self._turns) >= self._at_once + WAITING:
+                raise AskError(f"{WAITING} questions of others wait already: ask again in some minutes.")
+            self._turns.append(turn)
+
+    def before(self, turn: _Turn) -> int:
+        """How many are to leave until a question has its turn; 0: it has it, or has left."""
+        with self._lock:
+            place = next((place for place, own in enumerate(self._turns, 1) if own is turn), 0)
+            return max(0, place - self._at_once)
+
+    def leave(self, turn: _Turn) -> None:
+        """Ends a question; the next one's turn comes."""
+        turn.over.set()
+        with self._lock:
+            self._turns = [own for own in self._turns if own is not turn]
+
+    def end(self, kept: Kept) -> None:
+        """Ends the question about a video, if there is one."""
+        with self._lock:
+            turn = next((own for own in self._turns if own.kept is kept), None)
+        if turn is not None:
+            self.leave(turn)
 
 
 def _view(kept: Kept | None, scene: View | None, status: str, **more: Any) -> View:
@@ -170,45 +219,63 @@ class AskPage:
 
     Args:
         asker: who answers.
-        uploads: of all sessions.
+        folder: for the videos of all visitors.
+        limits: of a video.
         playable: begins, or looks at, a copy of a video that browsers can play; None: there is none to be had.
+        forget: ends what was begun with a video that is gone, and deletes what was made of it; called by any thread.
+        room: for all videos.
+        seconds: that an answer may take.
     """
 
-    def __init__(self, asker: Asker, uploads: Uploads, playable: Callable[[Path], View] | None) -> None:
-        self._asker, self._uploads, self._playable = asker, uploads, playable
+    def __init__(
+        self,
+        asker: Asker,
+        folder: Path,
+        limits: Limits,
+        playable: Callable[[Path], View] | None = None,
+        forget: Callable[[Path], None] | None = None,
+        room: Room | None = None,
+        seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self._asker, self._playable, self._forget, self._seconds = asker, playable, forget, seconds
+        self._uploads = Uploads(folder, limits, self._dropped, room)
         self._names = NameMatcher(load_word_vectors("exact"))
-        self._turns: dict[str, _Turn] = {}
-        self._shown: dict[str, View] = {}
+        self._line = _Line(asker.at_once)
+        # Goes with the video, though an answer to a visitor who left may still come.
+        self._shown: WeakKeyDictionary[Kept, View] = WeakKeyDictionary()
 
     # --- a video ------------------------------------------------------------------------------------------------------
 
     def receive(self, path: str | None, task: str, request: gr.Request) -> tuple[Any, Any, Any]:
         """A video came, or went: for the component it came by, the page, and the ready questions."""
         session = _session(request)
-        self._stop(session)
         if path is None:
             return gr.skip(), self._left(session), gr.skip()
         try:
             kept = self._uploads.take(session, _received(path))
         except UploadError as error:
-            return gr.update(value=None), self._show(session, _view(None, None, str(error), problem=True)), gr.skip()
+            return gr.update(value=None), _sent(_view(None, None, str(error), problem=True)), gr.skip()
         shown = _view(kept, self._scene(kept, _task(task), "", []), described_video(kept.video))
-        return gr.skip(), self._show(session, shown), gr.update(choices=ready_questions(_task(task), kept.video.duration))
+        return gr.skip(), self._show(kept, shown), gr.update(choices=ready_questions(_task(task), kept.video.duration))
 
     def _left(self, session: str) -> Any:
         """The page without a video; what it says stays where there was none, for that is why one was not taken."""
-        if self._uploads.of_session(session) is None:
+        kept = self._uploads.of_session(session)
+        if kept is None:
             return gr.skip()
-        self._uploads.drop(session)
-        return self._show(session, _view(None, None, ""))
+        self._uploads.drop(kept)
+        return _sent(_view(None, None, ""))
 
     def end(self, request: gr.Request) -> None:
         """A session is over: nothing of it stays."""
-        session = _session(request)
-        self._stop(session)
-        self._uploads.drop(session)
-        self._shown.pop(session, None)
-        self._turns.pop(session, None)
+        kept = self._uploads.of_session(_session(request))
+        if kept is not None:
+            self._uploads.drop(kept)
+
+    def _dropped(self, kept: Kept) -> None:
+        self._line.end(kept)
+        if self._forget is not None:
+            self._forget(kept.video.path)
 
     def choose_task(self, task: str, request: gr.Request) -> Any:
         """The ready questions of another task."""
@@ -220,26 +287,33 @@ class AskPage:
     def ask(self, task: str, question: str, request: gr.Request) -> Iterator[str]:
         """What the page shows while the model answers; the last one has the answer, or says why there is none."""
         session = _session(request)
+        kept = self._uploads.of_session(session)
         try:
-            turn = self._begun(session, task, question)
+            turn = self._joined(kept, task, question)
         except AskError as error:
-            kept = self._uploads.of_session(session)
-            yield _sent({**self._shown.get(session, _view(kept, None, "")), "status": str(error), "problem": True})
+            stands = self._shown.get(kept) if kept else None
+            yield _sent({**(stands or _view(kept, None, "")), "status": str(error), "problem": True})
             return
-        self._turns[session] = turn
-        with closing(self._views(turn)) as views:
-            for shown in views:
-                yield self._show(session, shown)
+        try:
+            with closing(self._views(turn)) as views:
+                for shown in views:
+                    if self._uploads.of_session(session) is not turn.kept:
+                        return  # what is said of a video that is gone would bring it back on the page
+                    yield self._show(turn.kept, shown)
+        finally:
+            self._line.leave(turn)
 
     def stop(self, request: gr.Request) -> Any:
-        """Ends the answer that is being written; what stands of it stays."""
-        session = _session(request)
-        self._stop(session)
-        shown = self._shown.get(session)
-        return gr.skip() if shown is None else self._show(session, {**shown, "running": False, "status": "Stopped."})
+        """Ends the answer that is being written, or waited for; what stands of it stays."""
+        kept = self._uploads.of_session(_session(request))
+        shown = self._shown.get(kept) if kept else None
+        if kept is None or shown is None or not shown["running"]:
+            return gr.skip()
+        self._line.end(kept)
+        return self._show(kept, {**shown, "running": False, "problem": False, "status": STOPPED})
 
-    def _begun(self, session: str, task: str, question: str) -> _Turn:
-        kept = self._uploads.of_session(session)
+    def _joined(self, kept: Kept | None, task: str, question: str) -> _Turn:
+        """A question that stands in the line now."""
         if kept is None:
             raise AskError("Upload or record a video first.")
         if task not in TASKS:
@@ -250,23 +324,41 @@ class AskPage:
         if len(asked) > QUESTION_LETTERS:
             raise AskError(f"The question has {len(asked):,} letters; at most {QUESTION_LETTERS:,} are taken. Shorten it.")
         video = kept.video
-        return _Turn(kept, Ask("upload", _task(task), asked, video.path, video.size, video.duration))
+        turn = _Turn(kept, Ask("upload", _task(task), asked, video.path, video.size, video.duration))
+        self._line.join(turn)
+        return turn
 
     def _views(self, turn: _Turn) -> Generator[View, None, None]:
         empty = self._scene(turn.kept, turn.ask.task, turn.ask.question, [])
         shown = _view(turn.kept, empty, "Reading the video …", running=True)
+        while before := self._line.before(turn):
+            yield {**shown, "status": described_wait(before)}
+            turn.over.wait(BEAT)
+        turn.begun = time.monotonic()
+        if turn.over.is_set():  # while it waited
+            yield {**shown, "running": False, "status": STOPPED}
+            return
         yield shown
         try:
-            with closing(self._asker.backend.stream(turn.ask)) as items:
-                for item in items:
-                    if (ended := _ended_early(turn)) and isinstance(item, Partial):
-                        yield {**shown, "running": False, "status": ended}
-                        return
-                    shown = self._item_view(turn, item, shown)
-                    yield shown
+            yield from self._answering(turn, shown)
         except Exception:  # of whatever kind: the page serves others, and this visitor is told
             traceback.print_exc(file=sys.stderr)
-            yield {**shown, "running": False, "status": FAILED, "problem": True}
+            stands = self._shown.get(turn.kept, shown)
+            yield {**stands, "running": False, "status": FAILED, "problem": True}
+
+    def _answering(self, turn: _Turn, shown: View) -> Generator[View, None, None]:
+        with closing(self._asker.backend.stream(turn.ask)) as items:
+            for item in items:
+                if (ended := self._ended_early(turn)) and isinstance(item, Partial):
+                    yield {**shown, "running": False, "status": ended}
+                    return
+                shown = self._item_view(turn, item, shown)
+                yield shown
+
+    def _ended_early(self, turn: _Turn) -> str:
+        if turn.over.is_set():
+            return STOPPED
+        return f"Stopped: an answer may take {self._seconds:,} s." if turn.seconds > self._seconds else ""
 
     def _item_view(self, turn: _Turn, item: Partial | Reply | Unanswered, before: View) -> View:
         if isinstance(item, Unanswered):
@@ -323,14 +415,9 @@ class AskPage:
             "settings": dict(self._asker.settings),
         }
 
-    def _show(self, session: str, shown: View) -> str:
-        self._shown[session] = shown
+    def _show(self, kept: Kept, shown: View) -> str:
+        self._shown[kept] = shown
         return _sent(shown)
-
-    def _stop(self, session: str) -> None:
-        turn = self._turns.get(session)
-        if turn is not None:
-            turn.stopped.set()
 
     # --- what the player asks for -------------------------------------------------------------------------------------
 
@@ -388,12 +475,6 @@ def _start(path: Path) -> float:
         return 0.0
 
 
-def _ended_early(turn: _Turn) -> str:
-    if turn.stopped.is_set():
-        return "Stopped."
-    return f"Stopped: an answer may take {ANSWER_SECONDS:,} s." if turn.seconds > ANSWER_SECONDS else ""
-
-
 # --- telling ----------------------------------------------------------------------------------------------------------
 
 
@@ -402,6 +483,12 @@ def described_video(video: UploadedVideo) -> str:
     width, height = video.size
     sound = "with sound" if video.has_sound else "without sound"
     return f"{video.name}: {video.duration:.1f} s, {width} x {height}, {sound}. Now ask about it."
+
+
+def described_wait(before: int) -> str:
+    """How long a question waits, in words."""
+    others = "1 question of another visitor" if before == 1 else f"{before:,} questions of others"
+    return f"Waiting: {others} to be answered before yours …"
 
 
 def described_partial(partial: Partial, seconds: float) -> str:
@@ -427,6 +514,7 @@ def add_ask_tab(
     scratch: Path,
     unavailable: str,
     playable: Callable[[Path], View] | None = None,
+    forget: Callable[[Path], None] | None = None,
 ) -> None:
     """Adds what the tab holds to the one that is being built, and what ends a session to its page.
 
@@ -436,23 +524,24 @@ def add_ask_tab(
         scratch: a folder for the videos, deleted by the caller at the end.
         unavailable: why there is nobody to ask, and what to do.
         playable: see `AskPage`.
+        forget: see `AskPage`.
     """
     if asker is None:
         gr.Markdown(unavailable)
         return
     folder = (scratch / "asked").absolute()
     gr.set_static_paths([folder])  # so that they are served, in parts, with the type that their ending says
-    page = AskPage(asker, Uploads(folder, limits), playable)
+    page = AskPage(asker, folder, limits, playable, forget)
     root = Context.root_block
     assert root is not None  # a tab stands on a page
-    root.queue(max_size=WAITING)
+    root.queue(max_size=HANDED_ON)
     root.unload(page.end)
-    _add_form(page, asker, limits)
+    _add_form(page, asker.model, limits)
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """The components of the tab; in ``place`` Gradio tells the place in the queue."""
+    """The components of the tab."""
 
     video: gr.Video
     task: gr.Radio
@@ -460,11 +549,10 @@ class _Form:
     question: gr.Textbox
     ask: gr.Button
     stop: gr.Button
-    place: gr.Markdown
     shown: gr.HTML
 
 
-def _add_form(page: AskPage, asker: Asker, limits: Limits) -> None:
+def _add_form(page: AskPage, model: str, limits: Limits) -> None:
     with gr.Row():
         with gr.Column(min_width=300):
             gr.Markdown(f"Videos {limits}. They are deleted when you leave, after an hour at the latest.")
@@ -472,13 +560,12 @@ def _add_form(page: AskPage, asker: Asker, limits: Limits) -> None:
         with gr.Column(min_width=300):
             question = _question_inputs()
             with gr.Row():
-                ask = gr.Button(f"Ask {asker.model}", variant="primary", elem_id="ask-ask")
+                ask = gr.Button(f"Ask {model}", variant="primary", elem_id="ask-ask")
                 stop = gr.Button("Stop", elem_id="ask-stop")
-            place = gr.Markdown(" ", min_height=40, elem_id="ask-place")
     shown = player_component("ask", _sent(_view(None, None, "")), _server_functions(page))
-    form = _Form(video, *question, ask, stop, place, shown)
+    form = _Form(video, *question, ask, stop, shown)
     _connect_inputs(page, form)
-    _connect_asking(page, form, asker.at_once)
+    _connect_asking(page, form)
 
 
 def _video_input() -> gr.Video:
@@ -500,10 +587,11 @@ def _question_inputs() -> tuple[gr.Radio, gr.Dropdown, gr.Textbox]:
 
 
 def _connect_inputs(page: AskPage, form: _Form) -> None:
-    form.task.change(page.choose_task, form.task, form.ready, show_progress="hidden", api_visibility="private")
-    form.ready.input(_chosen, form.ready, form.question, show_progress="hidden", api_visibility="private")
+    past_questions: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
+    form.task.change(page.choose_task, form.task, form.ready, api_visibility="private", **past_questions)
+    form.ready.input(_chosen, form.ready, form.question, api_visibility="private", **past_questions)
     changed = [form.video, form.shown, form.ready]
-    form.video.change(page.receive, [form.video, form.task], changed, show_progress="hidden", api_name="video")
+    form.video.change(page.receive, [form.video, form.task], changed, api_name="video", **past_questions)
 
 
 def _chosen(question: str | None) -> Any:
@@ -511,15 +599,14 @@ def _chosen(question: str | None) -> Any:
     return question or gr.skip()
 
 
-def _connect_asking(page: AskPage, form: _Form, at_once: int) -> None:
+def _connect_asking(page: AskPage, form: _Form) -> None:
     asking = gr.on(
         [form.ask.click, form.question.submit],
         page.ask,
         [form.task, form.question],
         form.shown,
-        concurrency_limit=at_once,  # the others wait in the queue, and see their place in it
-        show_progress="full",
-        show_progress_on=form.place,
+        concurrency_limit=None,  # they wait in the page's own line
+        show_progress="hidden",
         trigger_mode="once",
         api_name="ask",
     )

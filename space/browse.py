@@ -20,6 +20,7 @@ from r_avst.metrics.avst_metrics.answers import Track
 from r_avst.metrics.avst_metrics.names import NameMatcher
 from r_avst.metrics.avst_metrics.scores import QuestionScore
 from r_avst.metrics.avst_metrics.scores import score_questions
+from r_avst.metrics.avst_metrics.word_vectors import load_word_vectors
 from r_avst.metrics.benchmark import BenchmarkError
 from r_avst.metrics.benchmark import BenchmarkQuestion
 from r_avst.metrics.benchmark import load_questions
@@ -28,8 +29,8 @@ from r_avst.metrics.predictions import PredictionError
 from r_avst.metrics.predictions import read_predictions
 
 from .media import clock_start
-from .media import file_url
 from .media import media_view
+from .media import video_url
 from .scenes import TRUTH
 from .scenes import Said
 from .scenes import Scene
@@ -49,12 +50,16 @@ class BrowseError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What one file predicts: answers in source pixels and their scores, a question each, and the texts by question id."""
+    """What one file predicts: answers in source pixels and their scores, a question each, and the texts by question id.
+
+    ``warnings`` say what looks wrong about the file.
+    """
 
     name: str
     parsed: Sequence[ParsedAnswer]
     texts: Mapping[str, str]
     scores: Sequence[QuestionScore]
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class Browse:
         videos: the files by video id.
         models: in the order of their colours.
         names: matches predicted with true names, as in the scores.
+        naming: in words, how.
     """
 
     dataset: str
@@ -76,6 +82,13 @@ class Browse:
     videos: Mapping[str, Path]
     models: Sequence[Model]
     names: NameMatcher
+    naming: str
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be known of the scores and the files."""
+        warnings = [warning for model in self.models for warning in model.warnings]
+        return [*warnings, f"Names are matched {self.naming}."] if self.models else []
 
     @cached_property
     def place_of(self) -> dict[str, int]:
@@ -99,7 +112,7 @@ class Browse:
 
 
 def load_browse(
-    dataset: str, split: str, predictions: Sequence[Path], videos: Mapping[str, Path], names: NameMatcher
+    dataset: str, split: str, predictions: Sequence[Path], videos: Mapping[str, Path], word_vectors: str
 ) -> Browse:
     """Loads a split and scores every prediction of it.
 
@@ -108,12 +121,14 @@ def load_browse(
         split: ``test`` or ``train``.
         predictions: files as `r-avst-score` reads them; each is a model, named by its file.
         videos: the files by video id.
-        names: matches names.
+        word_vectors: with which names are matched, as `r-avst-score` takes them; ``exact`` for none.
 
     Raises:
         BenchmarkError: the data set cannot be loaded.
         PredictionError: a file cannot be read, or two have one name.
+        WordVectorsError: there are no such word vectors.
     """
+    names = NameMatcher(load_word_vectors(word_vectors))
     questions = load_questions(dataset, split)
     if not questions:
         raise BenchmarkError(f"the split {split!r} of {dataset!r} holds no question: is it the right --split?")
@@ -127,8 +142,13 @@ def load_browse(
         found = read_predictions(path, questions)
         parsed = found.for_questions(questions)
         scores = score_questions(parsed, [own.question for own in questions], names)
-        models.append(Model(path.stem, parsed, found.texts, scores))
-    return Browse(dataset, questions, rows, videos, models, names)
+        warnings = tuple(warning.replace(str(path), path.name) for warning in found.warnings)
+        models.append(Model(path.stem, parsed, found.texts, scores, warnings))
+    naming = (
+        "by their letters alone (word vectors: exact)" if names.vectors is None else f"with the word vectors {word_vectors}"
+    )
+    name = Path(dataset).name if Path(dataset).is_dir() else dataset  # a folder of this machine is nobody's affair
+    return Browse(name, questions, rows, videos, models, names, naming)
 
 
 # --- what the page asks for; every request is checked, for anybody can send one ---------------------------------------
@@ -140,6 +160,7 @@ def index_of(browse: Browse, _: Mapping[str, Any]) -> View:
     video_ids = rows["video_id"][:]
     return {
         "dataset": browse.dataset,
+        "notes": browse.notes,
         "question_id": [own.question_id for own in questions],
         "video_id": video_ids,
         "video": [name in browse.videos for name in video_ids],
@@ -147,6 +168,7 @@ def index_of(browse: Browse, _: Mapping[str, Any]) -> View:
         "question_type": [own.question_type for own in questions],
         "task": [own.question.task for own in questions],
         "events": [own.event_labels for own in questions],
+        "objects": [[track.name for track in own.question.truth.tracks] for own in questions],
         "models": [own.name for own in browse.models],
         "scores": [_score_columns(own, questions) for own in browse.models],
     }
@@ -215,7 +237,7 @@ def question_scene(browse: Browse, place: int) -> Scene:
         question=row["question"],
         duration=row["duration"],
         frame=own.frame_size,
-        video=file_url(path) if path else None,
+        video=video_url(row["video_id"]) if path else None,
         start=_start(path),
         objects=objects,
         layers=layers,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from heapq import merge
 from itertools import chain
+from itertools import takewhile
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,6 @@ from r_avst.dataset_builder.sound import sound_frames
 from r_avst.dataset_builder.video import VideoError
 from r_avst.dataset_builder.video import opened
 from r_avst.dataset_builder.video import picture_duration
-from r_avst.dataset_builder.video import probe
 from r_avst.dataset_builder.video import read_frames
 from r_avst.dataset_builder.video import shown_times
 
@@ -47,6 +47,7 @@ BT709: Final = 1  # as the standards number it: colours, curve and matrix
 LIMITED: Final = 1  # as FFmpeg numbers it: black is 16, white is 235
 AAC_RATES: Final = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 USUAL_RATE: Final = 48_000
+TAIL: Final = 1.0  # seconds of sound after the last frame; a hostile file has its next packet years later
 
 
 class EncodingError(RuntimeError):
@@ -56,8 +57,8 @@ class EncodingError(RuntimeError):
 def write_mp4(video: Path, redraw: Redraw, out: Path, progress: Progress) -> None:
     """Writes a video anew, a frame at a time: its picture as ``redraw`` gives it, its sound, its frames' times.
 
-    The new file's clock starts with the first frame; sound before it is left out. A row or a column is added to pictures of
-    odd height or width, which H.264 does not take.
+    The new file's clock starts with the first frame; sound before it is left out, and so is what comes more than `TAIL`
+    seconds after the last one. A row or a column is added to pictures of odd height or width, which H.264 does not take.
 
     Args:
         video: the file.
@@ -77,7 +78,7 @@ def write_mp4(video: Path, redraw: Redraw, out: Path, progress: Progress) -> Non
     part, shape = out.with_name(f".{out.name}.part"), _shape(video, times, end)
     try:
         with av.open(str(part.absolute()), "w", format="mp4", container_options={"movflags": "+faststart"}) as container:
-            for time in _write(video, container, shape, _pictures(video, times, end, redraw)):
+            for time in _write(video, container, shape, _pictures(video, times, end, redraw), end):
                 progress(min(time / end, 1.0))
         part.replace(out)
     except av.FFmpegError as error:
@@ -97,18 +98,22 @@ class _Shape:
 
 
 def _shape(video: Path, times: Sequence[float], end: float) -> _Shape:
-    seen = probe(video)
+    (first,) = read_frames(video, times[:1], "pyav")  # the header of a browser's recording says too little for `probe`
+    height, width, _ = first.image.shape
     with opened(video) as (_, stream):
         pixel = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
-        turned = (seen.width, seen.height) != (stream.width, stream.height)
+        turned = (width, height) != (stream.width, stream.height)
     rate = min(max(Fraction(len(times) / end).limit_denominator(1001), Fraction(1)), MOST_FRAMES)
-    return _Shape(seen.width + seen.width % 2, seen.height + seen.height % 2, rate, pixel ** (1 - 2 * turned))
+    return _Shape(width + width % 2, height + height % 2, rate, pixel ** (1 - 2 * turned))
 
 
 def _write(
-    video: Path, container: "OutputContainer", shape: _Shape, pictures: Iterator[tuple[float, "VideoFrame"]]
+    video: Path, container: "OutputContainer", shape: _Shape, pictures: Iterator[tuple[float, "VideoFrame"]], end: float
 ) -> Iterator[float]:
-    """Encodes pictures and sound in the order of their times, which are given out: neither waits for the other in memory."""
+    """Encodes pictures and sound in the order of their times, which are given out: neither waits for the other in memory.
+
+    ``end`` is when the last picture leaves; the sound does soon after.
+    """
     from av import AudioFrame
 
     streams: dict[str, Any] = {"video": _picture_stream(container, shape)}
@@ -116,7 +121,8 @@ def _write(
     sound = sound_frames(video)
     if (first := next(sound, None)) is not None:
         heard = streams["audio"] = _sound_stream(container, first[1])
-        frames = merge(pictures, _sounds(_resampled(video, chain((first,), sound), heard), heard), key=itemgetter(0))
+        sounds = _sounds(_resampled(video, chain((first,), sound), heard), heard)
+        frames = merge(pictures, takewhile(lambda timed: timed[0] < end + TAIL, sounds), key=itemgetter(0))
     stays: dict[int, int] = {}
     for time, frame in frames:
         kind = "audio" if isinstance(frame, AudioFrame) else "video"

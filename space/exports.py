@@ -30,7 +30,7 @@ Write = Callable[[Path, Progress], None]
 
 
 class _StoppedError(Exception):
-    """The page is being closed."""
+    """The page is being closed, or the video is gone."""
 
 
 NAMED: Final = (EncodingError, PyAVMissingError, VideoError, _StoppedError)
@@ -80,14 +80,19 @@ class Job:
 
 @dataclass(slots=True)
 class _Running:
-    """A job and the video it is about; ``done`` is the share that its thread has told of."""
+    """A job and the video it is about; ``done`` is the share that its thread has told of.
+
+    ``finished`` in whatever way, and known to be; ``forgotten`` while it runs: nobody is to have its file.
+    """
 
     video: Path
     future: "Future[Path]"
     done: float = 0.0
+    finished: bool = False
+    forgotten: bool = False
 
     def failed(self) -> bool:
-        return self.future.done() and (self.future.cancelled() or self.future.exception() is not None)
+        return self.finished and (self.future.cancelled() or self.future.exception() is not None)
 
 
 class Exports:
@@ -95,6 +100,9 @@ class Exports:
 
     Requests may come from any thread, and raise nothing: what goes wrong is told in the job, once. Who asks again after that
     begins anew. What a process that was killed left in the folder is removed.
+
+    One visitor who asks for ever other layers and objects can take all places: what bounds that is ``waiting``. Others are
+    told to try again, and their turn comes as soon as one of these is written.
     """
 
     def __init__(self, folder: Path, workers: int = 1, kept: int = 20, waiting: int = 20) -> None:
@@ -103,12 +111,12 @@ class Exports:
         Args:
             folder: for the files.
             workers: jobs at once.
-            kept: finished jobs that stay; the oldest go with their files.
+            kept: jobs that stay of those with a file, the oldest go with it; and as many of those that failed.
             waiting: jobs that are taken on, at most, before others are finished.
         """
         self._folder, self._kept, self._waiting = folder, kept, waiting
         self._jobs: dict[str, _Running] = {}  # finished ones in the order in which they were
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a job may finish, and say so, in the thread that begins or cancels it
         self._closed = threading.Event()
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="export")
         folder.mkdir(parents=True, exist_ok=True)
@@ -117,8 +125,9 @@ class Exports:
                 left.unlink()
 
     def annotated(self, video: Path, scene: Scene, layers: Iterable[str], objects: Iterable[int]) -> Job:
-        """Asks for a video with boxes (see `write_annotated`)."""
-        shown, drawn = frozenset(layers), frozenset(objects)
+        """Asks for a video with boxes (see `write_annotated`); what the scene does not have makes no other request."""
+        shown = frozenset(layer.name for layer in scene.layers).intersection(layers)
+        drawn = frozenset(range(len(scene.objects))).intersection(objects)
         return self._asked(
             ANNOTATED, video, (scene, sorted(shown), sorted(drawn)), partial(write_annotated, video, scene, shown, drawn)
         )
@@ -129,8 +138,26 @@ class Exports:
 
     def close(self) -> None:
         """Ends all jobs; what is half written is removed, what is complete stays."""
-        self._closed.set()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        with self._lock:
+            self._closed.set()
+            for own in list(self._jobs.values()):
+                own.future.cancel()
+        self._threads.shutdown(wait=True)
+
+    def forget(self, video: Path) -> None:
+        """Removes all that was made of a video; what waits or is half written ends. A video that no job knows is let be.
+
+        Call it when the video itself is gone: who asks before that has it made anew.
+        """
+        with self._lock:
+            for name, own in list(self._jobs.items()):
+                if own.video.absolute() != video.absolute():
+                    continue
+                own.forgotten = True
+                if own.finished:
+                    self._remove(name)
+                else:
+                    own.future.cancel()
 
     def _asked(self, kind: str, video: Path, about: tuple[object, ...], write: Write) -> Job:
         try:
@@ -144,40 +171,47 @@ class Exports:
                 if reason := self._reason_against():
                     return Job(name, 0.0, None, reason)
                 self._jobs[name] = _Running(video, self._threads.submit(self._run, name, write))
+                self._jobs[name].future.add_done_callback(lambda _: self._finished(name))
             return self._told(name)
 
     def _reason_against(self) -> str | None:
         """Why no job is taken on, None if one is."""
         if self._closed.is_set():
             return "the page is being closed; try again when it is back"
-        if (unfinished := sum(not own.future.done() for own in self._jobs.values())) >= self._waiting:
+        if (unfinished := sum(not own.finished for own in self._jobs.values())) >= self._waiting:
             return f"{unfinished} videos are being written for others; try again in some minutes"
         return None
 
     def _run(self, name: str, write: Write) -> Path:
         out = self._folder / f"{name}.mp4"
         write(out, partial(self._progress, name))
-        self._make_room(name)
         return out
 
     def _progress(self, name: str, done: float) -> None:
         if self._closed.is_set():
             raise _StoppedError("it was stopped: the page is being closed")
         with self._lock:
+            if self._jobs[name].forgotten:
+                raise _StoppedError("it was stopped: the video is gone")
             self._jobs[name].done = done
 
-    def _make_room(self, name: str) -> None:
-        """Puts a job behind those that were finished before, and removes the oldest of them with their files."""
+    def _finished(self, name: str) -> None:
+        """Puts a job behind those that were finished before, and removes the oldest that ended as it did."""
         with self._lock:
-            self._jobs[name] = self._jobs.pop(name)
-            done = [other for other, own in self._jobs.items() if other == name or (own.future.done() and not own.failed())]
-            for other in done[: -self._kept]:
-                del self._jobs[other]
-                (self._folder / f"{other}.mp4").unlink(missing_ok=True)
+            self._jobs[name] = own = self._jobs.pop(name)
+            own.finished = True
+            alike = [other for other, one in self._jobs.items() if one.finished and one.failed() == own.failed()]
+            for gone in [name] if own.forgotten else alike[: -self._kept]:
+                self._remove(gone)
+
+    def _remove(self, name: str) -> None:
+        """Forgets a finished job, and its file."""
+        del self._jobs[name]
+        (self._folder / f"{name}.mp4").unlink(missing_ok=True)
 
     def _told(self, name: str) -> Job:
         running = self._jobs[name]
-        if not running.future.done():
+        if not running.finished:
             return Job(name, running.done, None, None)
         if not running.failed():
             return Job(name, 1.0, running.future.result(), None)

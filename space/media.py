@@ -1,5 +1,6 @@
 """What the page needs to know of a video file beside its pictures: its address, its clock, its frames' times, its sound."""
 
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,8 +17,11 @@ from r_avst.dataset_builder.video import picture_duration
 from r_avst.dataset_builder.video import picture_start
 from r_avst.dataset_builder.video import shown_times
 
+VIDEOS: Final = "videos"  # under this address
 PEAKS: Final = 800  # of the waveform: as many as a wide screen has pixels for it
 KEPT: Final = 256  # videos; a few kilobytes each
+AT_ONCE: Final = 2  # files that are read; a visitor may ask for any number
+_READING = threading.BoundedSemaphore(AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +37,20 @@ def file_url(path: Path) -> str:
     return f"gradio_api/file={quote(str(path.absolute()))}"
 
 
+def video_url(video_id: str) -> str:
+    """The address of a video of the data set; relative to the page. It says nothing of where the file lies."""
+    return f"{VIDEOS}/{quote(video_id, safe='')}"
+
+
 def media_of(path: Path) -> Media:
     """Reads the times of the frames and the sound of a file; the latest few hundred are kept until the files change.
 
     Raises:
         VideoError: the file cannot be used.
     """
-    return _media(path, _changed(path))
+    changed = _changed(path)
+    with _READING:
+        return _media(path, changed)
 
 
 def clock_start(path: Path) -> float:

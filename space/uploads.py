@@ -7,6 +7,8 @@ files. Then its header must keep the limits, then its packets; one frame is deco
 import secrets
 import shutil
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import replace
 from pathlib import Path
@@ -30,8 +32,8 @@ MATROSKA: Final = b"\x1a\x45\xdf\xa3"
 ISO_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 """With which MP4 and QuickTime files begin, behind four bytes of length."""
 FASTEST: Final = 240  # frames a second; the packets of a file of nothing but headers would take gigabytes
+SHORTEST: Final = 500  # packets a second of all that is no picture: Opus has up to 400, and each is looked at several times
 NAME_SHOWN: Final = 120  # letters
-KEPT_SECONDS: Final = 3600  # after which an upload goes even if nobody said that its visitor is gone
 
 
 class UploadError(ValueError):
@@ -50,6 +52,18 @@ class Limits:
         """As people are told."""
         kinds = ", ".join(SUFFIXES)
         return f"up to {self.seconds:,} s, {self.megabytes:,} MB and {self.side:,} pixels on the longer side; {kinds}"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is kept of all visitors at a time: videos, their megabytes, and each for so many seconds at most.
+
+    A visitor may come under any number of names, and need not say that he goes.
+    """
+
+    videos: int = 50
+    megabytes: int = 2000
+    seconds: float = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,69 +154,100 @@ def _check_count(frames: int, limits: Limits) -> None:
 
 
 def _check_packets(path: Path, container: "InputContainer", stream: "VideoStream", limits: Limits) -> None:
-    """What is behind a header that says nothing, or less than is there; packets are counted, not kept."""
-    first = None
-    for count, packet in enumerate(packets(path, container, stream), 1):
-        _check_count(count, limits)
+    """What is behind a header that says nothing, or less than is there; packets are counted, not kept.
+
+    Those of all streams: the sound is read as well, and silence may be written up to its last packet.
+    """
+    frames = others = 0
+    earliest = latest = None
+    for packet in packets(path, container):
+        frames += packet.stream_index == stream.index
+        others += packet.stream_index != stream.index
+        _check_count(frames, limits)
+        _check_others(others, limits)
         if packet.pts is not None and packet.time_base:
-            first = packet.pts if first is None else min(first, packet.pts)
-            _check_duration(float((packet.pts - first) * packet.time_base), limits)
+            seconds = float(packet.pts * packet.time_base)
+            earliest = seconds if earliest is None else min(earliest, seconds)
+            latest = seconds if latest is None else max(latest, seconds)
+            _check_duration(latest - earliest, limits)
+
+
+def _check_others(count: int, limits: Limits) -> None:
+    most = limits.seconds * SHORTEST
+    if count > most:
+        raise UploadError(f"The video's sound is in more than {most:,} pieces: convert it to MP4 with AAC sound.")
 
 
 # --- where it is kept -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Kept:
-    """A session's video: its token in the page, what is known of it, the file as Gradio got it, and what ends its time."""
+    """A session's video.
 
+    Attributes:
+        session: whose it is.
+        token: its name in the page.
+        video: what is known of it.
+        received: the file as Gradio got it.
+        length: bytes of it.
+        since: when it came, on the monotonic clock.
+    """
+
+    session: str
     token: str
     video: UploadedVideo
     received: Path
-    timer: threading.Timer
+    length: int
+    since: float
 
 
 class Uploads:
-    """The video of each session, in a folder of its own, until another one comes, the session ends, or an hour has passed.
+    """The video of each session, in a folder of its own, until another one comes, the session ends, or its time is over.
 
     Gradio keeps equal uploads of several sessions as one file: it goes with the last of them.
 
     Args:
         folder: of the files; it is made when the first one comes.
         limits: of what is taken.
-        seconds: after which a video goes even if nobody said that its visitor is gone.
+        on_drop: is told of a video that is not kept any more, when its file is gone; by any thread.
+        room: for all that is kept.
     """
 
-    def __init__(self, folder: Path, limits: Limits, seconds: float = KEPT_SECONDS) -> None:
-        self._folder, self._limits, self._seconds = folder, limits, seconds
+    def __init__(
+        self, folder: Path, limits: Limits, on_drop: Callable[[Kept], None] | None = None, room: Room | None = None
+    ) -> None:
+        self._folder, self._limits, self._on_drop, self._room = folder, limits, on_drop, room or Room()
         self._kept: dict[str, Kept] = {}
         self._lock = threading.Lock()
+        self._sweeping = False
 
     def take(self, session: str, received: Path) -> Kept:
         """Checks a file that Gradio received, and keeps it as the only video of a session.
 
         Raises:
-            UploadError: it is not taken; it is gone then, unless another session has the same.
+            UploadError: it is not taken, or there is no room; it is gone then, unless another session has the same.
         """
-        self.drop(session)
+        before = self.of_session(session)
+        if before is not None:
+            self.drop(before)
+        self._sweep()
         token = secrets.token_hex(16)
         folder = self._folder / token
         try:
             video = self._checked_copy(received, folder)
+            kept = Kept(session, token, video, received, video.path.stat().st_size, time.monotonic())
+            self._put(kept)
         except UploadError:
             shutil.rmtree(folder, ignore_errors=True)
             self._forget(received)
             raise
-        timer = threading.Timer(self._seconds, self.drop, [session])
-        timer.daemon = True
-        with self._lock:
-            kept = self._kept[session] = Kept(token, video, received, timer)
-        timer.start()
         return kept
 
     def _checked_copy(self, received: Path, folder: Path) -> UploadedVideo:
         """The same file under a name without a trick: what one session drops stays with another."""
         _check_file(received, self._limits)
+        self._check_room(received.stat().st_size)
         folder.mkdir(parents=True)
         own = folder / f"video{received.suffix.lower()}"
         try:
@@ -211,6 +256,24 @@ class Uploads:
             shutil.copyfile(received, own)
         found = check_upload(own, self._limits)
         return replace(found, name=shown_name(received))
+
+    def _put(self, kept: Kept) -> None:
+        """Keeps it instead of what the session may have sent while this one was checked."""
+        with self._lock:
+            self._check_room(kept.length)
+            replaced = self._kept.pop(kept.session, None)
+            self._kept[kept.session] = kept
+            begins, self._sweeping = not self._sweeping, True
+        if replaced is not None:
+            self._delete(replaced)
+        if begins:
+            threading.Thread(target=self._keep_sweeping, daemon=True).start()
+
+    def _check_room(self, length: int) -> None:
+        others = list(self._kept.values())
+        held = length + sum(own.length for own in others)
+        if len(others) >= self._room.videos or held > self._room.megabytes * MEGABYTE:
+            raise UploadError("There are too many visitors with videos now: upload yours again in some minutes.")
 
     def of_session(self, session: str) -> Kept | None:
         """The video of a session."""
@@ -222,14 +285,19 @@ class Uploads:
         with self._lock:
             return next((kept for kept in self._kept.values() if kept.token == token), None)
 
-    def drop(self, session: str) -> None:
-        """Deletes what a session has, if anything."""
+    def drop(self, kept: Kept) -> None:
+        """Deletes a video, if it is still kept; one that its session sent since stays."""
         with self._lock:
-            kept = self._kept.pop(session, None)
-        if kept is not None:
-            kept.timer.cancel()
-            shutil.rmtree(kept.video.path.parent, ignore_errors=True)
-            self._forget(kept.received)
+            if self._kept.get(kept.session) is not kept:
+                return
+            del self._kept[kept.session]
+        self._delete(kept)
+
+    def _delete(self, kept: Kept) -> None:
+        shutil.rmtree(kept.video.path.parent, ignore_errors=True)
+        self._forget(kept.received)
+        if self._on_drop is not None:
+            self._on_drop(kept)
 
     def _forget(self, received: Path) -> None:
         with self._lock:
@@ -240,3 +308,29 @@ class Uploads:
                 received.parent.rmdir()  # Gradio makes a folder for each upload
             except OSError:  # it is gone already, or there is more in its folder
                 return
+
+    # --- when nobody says that a visitor is gone ----------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        """Deletes what was kept for its time."""
+        with self._lock:
+            old = [kept for kept in self._kept.values() if self._rest(kept) <= 0]
+        for kept in old:
+            self.drop(kept)
+
+    def _rest(self, kept: Kept) -> float:
+        """Seconds that a video is still kept."""
+        return kept.since + self._room.seconds - time.monotonic()
+
+    def _keep_sweeping(self) -> None:
+        """One thread for all videos, as long as there are any."""
+        while (rest := self._next_rest()) is not None:
+            time.sleep(max(0.0, rest))
+            self._sweep()
+
+    def _next_rest(self) -> float | None:
+        """Seconds until a video's time is over; None, and the thread is done, where there is no video."""
+        with self._lock:
+            rest = min(map(self._rest, self._kept.values()), default=None)
+            self._sweeping = rest is not None
+            return rest

@@ -29,11 +29,16 @@ def served_page(options: argparse.Namespace) -> tuple[str, Any]:
     import gradio as gr
 
     from r_avst.space.ask import add_ask_tab
+    from r_avst.space.browse_page import playable_view
+    from r_avst.space.exports import Exports
     from r_avst.space.uploads import Limits
 
+    exports = Exports(options.folder / "exports")
     page = gr.Blocks(analytics_enabled=False, delete_cache=(600, 3600))
     with page, gr.Tab("Ask"):
-        add_ask_tab(_asker(options), Limits(*LIMITS), options.folder, "nobody")
+        add_ask_tab(
+            _asker(options), Limits(*LIMITS), options.folder, "nobody", playable_view(exports), forget=exports.forget
+        )
     _, url, _ = page.launch(
         max_file_size=LIMITS[1] * 1_000_000, ssr_mode=False, quiet=True, prevent_thread_lock=True, footer_links=[]
     )

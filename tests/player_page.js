@@ -2,10 +2,12 @@
 window.told = null;
 window.changes = 0;
 window.copies = { wait: null };
+window.times = { wait: null };
 window.server = server;
 window.player = makePlayer(element.querySelector(".player"), {
   media: async (scene) => {
     const found = await server.media(scene.video_id);
+    await window.times.wait;
     window.told = scene.video_id;
     return found;
   },

@@ -20,6 +20,7 @@ from r_avst.training.asking import Ask
 from r_avst.training.asking import Partial
 from r_avst.training.asking import Reply
 from r_avst.training.asking import Unanswered
+from r_avst.training.streaming import LEFT
 from r_avst.training.streaming import watched
 
 FORM = AnswerForm("source", 1, 1)
@@ -36,12 +37,14 @@ def typed_answer(ask: Ask) -> str:
 
 @dataclass
 class TypingBackend:
-    """``seconds`` for an answer; ``writing`` counts those under way, ``most`` the most there were at once.
+    """``seconds`` for an answer, after ``reading`` of the video, which nothing interrupts.
 
+    ``writing`` counts those under way, ``most`` the most there were at once.
     It falls over when it is asked to `FALLS`, and has no answer when asked to `IS_ILL`.
     """
 
     seconds: float
+    reading: float = 0.0
     writing: int = 0
     most: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -62,6 +65,9 @@ class TypingBackend:
             raise RuntimeError(f"{ask.video}: the model fell over")
         if ask.question == IS_ILL:
             return Unanswered(ask.question_id, f"{ask.video}: the model is ill")
+        time.sleep(self.reading)
+        if unwanted.is_set():
+            return Unanswered(ask.question_id, LEFT)
         with self.lock:
             self.writing += 1
             self.most = max(self.most, self.writing)

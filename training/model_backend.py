@@ -53,6 +53,7 @@ from .media import collate
 from .media import media_token_ids
 from .prompts import PromptError
 from .prompts import prompt_text
+from .streaming import LEFT
 from .streaming import watched
 
 T = TypeVar("T")
@@ -174,6 +175,8 @@ class ModelBackend:
         self._special = _special_tokens(processor)
         # A stream that was closed may still be at its last token when the next question comes.
         self._generating = threading.Lock()
+        # Nothing interrupts the reading of a video: who asks and leaves time and again must not have many read at once.
+        self._reading = threading.Lock()
 
     def answers(self, asks: Sequence[Ask]) -> Iterator[Reply | Unanswered]:
         """Asks all of them, those of one video one after another; each comes back once.
@@ -206,23 +209,28 @@ class ModelBackend:
         def work(unwanted: threading.Event) -> Reply | Unanswered:
             return self._watched_answer(ask, written, unwanted)
 
-        return watched(work, lambda: self._partial(written))
+        return watched(work, lambda: self._partial(ask, written))
 
     def _watched_answer(self, ask: Ask, written: _Written, unwanted: threading.Event) -> Reply | Unanswered:
-        sample = next(self._encoded([[ask]], iter([self._read(ask.video)])))
+        with self._reading:
+            if unwanted.is_set():
+                return Unanswered(ask.question_id, LEFT)
+            sample = next(self._encoded([[ask]], iter([self._read(ask.video)])))
         if isinstance(sample, Unanswered):
             return sample
+        if unwanted.is_set():
+            return Unanswered(ask.question_id, LEFT)
         written.sample = sample
         watching = {"streamer": written, "stopping_criteria": StoppingCriteriaList([_Unwanted(unwanted)])}
         return next(self._answered([sample], watching))
 
-    def _partial(self, written: _Written) -> Partial | None:
+    def _partial(self, ask: Ask, written: _Written) -> Partial:
         sample = written.sample
         if sample is None:
-            return None
+            return Partial(ask.question_id, "", None)
         text = self._processor.tokenizer.decode(list(written.tokens), skip_special_tokens=True)
         # A letter of several tokens is not there before its last one is.
-        return Partial(sample.ask.question_id, text.rstrip("\ufffd"), self._told_size(sample))
+        return Partial(ask.question_id, text.rstrip("\ufffd"), self._told_size(sample))
 
     # --- samples ------------------------------------------------------------------------------------------------------
 

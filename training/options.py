@@ -285,7 +285,7 @@ class PictureOptions:
 
 @dataclass(frozen=True, slots=True)
 class StepOptions:
-    """How a step of GRPO is computed; what is learned is the same.
+    """How a step of GRPO is computed; what is learned is the same, up to which rows stand in one micro-batch.
 
     Raises:
         OptionError: ``shared_prompt`` is none of the choices.

@@ -305,6 +305,7 @@ def _load_model(plan: Plan, process: Process) -> tuple[Any, Any]:
     """The model on its device, an adapter's weights added to those of its base, and its processor."""
     import torch
     import transformers
+    from safetensors import SafetensorError
 
     own, classes = plan.options, _untyped(transformers)
     given = {"dtype": getattr(torch, plan.settings["dtype"]), "device_map": _device_map(own.device_map, process)}
@@ -317,7 +318,7 @@ def _load_model(plan: Plan, process: Process) -> tuple[Any, Any]:
 
             model = PeftModel.from_pretrained(model, own.model, revision=own.revision).merge_and_unload()
         return model.eval(), classes.AutoProcessor.from_pretrained(base, revision=revision)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise PredictOptionError(f"--model {own.model}: it cannot be loaded ({error})") from None
 
 

@@ -59,6 +59,7 @@ from .clips import MediaSettings
 from .clips import read_clip
 from .prompts import PromptError
 from .prompts import prompt_text
+from .streaming import LEFT
 from .streaming import in_background
 from .streaming import watched
 
@@ -460,7 +461,8 @@ class ServerBackend:
         """The answer to one question while it is written. When it is closed, the connection is given up with the next piece.
 
         Raises:
-            ServerError: the server cannot be used, or does not answer: no other question tells whose fault it is.
+            ServerError: the server cannot be used, refuses the request, or breaks off its answer: no other question tells
+                whose fault it is, and what a server says is for whoever runs it.
         """
         told = _Told()
 
@@ -473,10 +475,12 @@ class ServerBackend:
         try:
             sent = told.sent = self._sent(ask.video)
             blocks = [*sent.blocks, _text_block(self._prompt(ask, sent))]
+            if unwanted.is_set():
+                return Unanswered(ask.question_id, LEFT)
             completion = self._chat.watch(blocks, self._settings, told.tell, unwanted)
-        except (_RequestError, VideoError, PromptError, OSError) as error:
+        except (VideoError, PromptError, OSError) as error:
             return Unanswered(ask.question_id, str(error))
-        except _TroubleError as error:
+        except (_RequestError, _TroubleError) as error:
             raise ServerError(str(error)) from None
         return _reply(ask, self._form, sent, completion)
 
@@ -533,10 +537,9 @@ class _Told:
     def tell(self, text: str) -> None:
         self._text = text
 
-    def partial(self, ask: Ask, form: AnswerForm) -> Partial | None:
-        if self.sent is None:
-            return None
-        return Partial(ask.question_id, self._text, self.sent.processed_size if form.space == "model" else None)
+    def partial(self, ask: Ask, form: AnswerForm) -> Partial:
+        size = self.sent.processed_size if self.sent and form.space == "model" else None
+        return Partial(ask.question_id, self._text, size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,12 +146,18 @@ def attend(
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     parts = []
     for span in attention_mask.spans:
-        for first, last, mask in ((span.start, span.own, None), (span.own, span.end, span.mask.to(query.dtype))):
+        for first, last, mask in ((span.start, span.own, None), (span.own, span.end, _mask_for(query, span.mask))):
             if first < last:
                 seen = slice(span.start, last)
                 own = query[:, :, first:last], key[:, :, seen], value[:, :, seen]
                 parts.append(sdpa_attention_forward(module, *own, mask, **options)[0])
     return torch.cat(parts, 1), None
+
+
+def _mask_for(query: Tensor, mask: Tensor) -> Tensor:
+    """The mask where the queries are, and of their type; autocast sees to types by itself, once for all layers."""
+    dtype = mask.dtype if torch.is_autocast_enabled(query.device.type) else query.dtype
+    return mask.to(query.device, dtype)
 
 
 AttentionInterface.register(ATTENTION, attend)
@@ -466,6 +472,9 @@ def shared_prefill(base: Any, samples: Sequence[Sample]) -> Iterator[None]:
     Args:
         base: the model itself, without the wrappers of accelerate and PEFT.
         samples: the prompt of each row that it is to generate from. `LARGE` fields need not be given to `generate`.
+
+    Raises:
+        MediaError: `generate` is called for another number of rows.
     """
     plain = base._prefill
     groups = groups_of(samples)
@@ -473,6 +482,8 @@ def shared_prefill(base: Any, samples: Sequence[Sample]) -> Iterator[None]:
     group_of = {row: number for number, group in enumerate(groups) for row in group.rows}
 
     def prefill(input_ids: Tensor, config: Any, given: dict[str, Any], *arguments: Any, **options: Any) -> Any:
+        if len(input_ids) != len(samples):
+            raise MediaError(f"{len(input_ids)} rows are generated from {len(samples)} prompts: set shared_prompt to off")
         index = torch.tensor([group_of[row] for row in range(len(input_ids))], device=input_ids.device)
         media = collate([group.sample for group in groups], input_ids.size(1), 0, input_ids.device)
         mask = given["attention_mask"]  # None where nothing is padded

@@ -14,17 +14,18 @@ from .asking import Unanswered
 
 T = TypeVar("T")
 BEAT: Final = 0.3  # seconds between two looks at what stands
+LEFT: Final = "nobody waits for its answer any more"
 
 
 def watched(
-    work: Callable[[threading.Event], Reply | Unanswered], so_far: Callable[[], Partial | None]
+    work: Callable[[threading.Event], Reply | Unanswered], so_far: Callable[[], Partial]
 ) -> Generator[Partial | Reply | Unanswered, None, None]:
     """What stands of an answer every `BEAT` seconds, whether or not it grew, and at last the answer.
 
     Args:
         work: writes the answer, in a thread of its own, and ends soon when the event is set: it is when the iterator is
             closed. Closing does not wait for that.
-        so_far: what stands; None before there is anything to tell.
+        so_far: what stands; an empty text while the video is still read, so that whoever watches can leave then, too.
 
     Raises:
         Exception: of ``work``.
@@ -33,9 +34,7 @@ def watched(
     answer = in_background(lambda: work(unwanted))
     try:
         while not wait([answer], BEAT).done:
-            partial = so_far()
-            if partial is not None:
-                yield partial
+            yield so_far()
         yield answer.result()
     finally:
         unwanted.set()

@@ -9,7 +9,7 @@ let token = null; // of the video on screen
 const player = makePlayer(find(".player"), {
   media: async () => {
     const media = await server.media_for({ token });
-    return media.error ? { frame_times: null, peaks: null } : media;
+    return !media || media.error ? { frame_times: null, peaks: null } : media;
   },
   playable: (_, onProgress) => {
     const own = token;
@@ -50,7 +50,7 @@ find(".json").addEventListener("click", () => {
   link.href = URL.createObjectURL(new Blob([JSON.stringify(told.answer, null, 2)], { type: "application/json" }));
   link.download = "answer.json";
   link.click();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000); // a browser may take its time to read it
 });
 
 watch("value", show);

@@ -8,6 +8,7 @@ const TASK_NAMES = { temporal: "temporal", spatial: "spatial", spatio_temporal: 
 const OVERALL = "overall"; // the mean of tIoU and vIoU, so far as a question has them
 const ANY = "any model"; // the worst of all models
 const SOURCE_ORDER = "as in the data set";
+const NARROW = matchMedia("(max-width: 860px)"); // as in browse.css: the list stands above the question
 
 const player = makePlayer(find(".player"), {
   media: (scene) => asked("media_for", scene),
@@ -19,9 +20,10 @@ const page = {
   chosen: -1, // the place of the question on screen
   wanted: 0, // counts requests: the answer to an earlier one is not shown
   scene: null,
+  drawing: false, // an annotated video is made
 };
 
-// --- talking to the server ---
+// --- choosing a question ---
 
 const asked = (name, scene) => server[name]({ question_id: scene.question_id });
 
@@ -30,24 +32,52 @@ function say(text, isError = false) {
   find(".message").classList.toggle("error", isError);
 }
 
-async function choose(place, options = {}) {
+// `state`: what a link says to show; its address stays, so that a reload brings it back. `message`: to be read beside it.
+async function choose(place, { time = null, state = null, message = "" } = {}) {
   if (place === undefined || place < 0) return;
   const turn = ++page.wanted;
   page.chosen = place;
+  find(".address").hidden = true; // it is another question's
   showPlace();
   try {
-    const scene = await server.scene_of({ question_id: page.index.question_id[place] });
+    const scene = answered(await server.scene_of({ question_id: page.index.question_id[place] }));
     if (turn !== page.wanted) return;
     if (scene.error) throw new Error(scene.error);
-    page.scene = scene;
-    player.show(scene, { time: options.time ?? null });
-    if (options.state) player.restore(options.state);
-    showHeader(scene);
-    say("");
-    rememberAddress();
+    showScene(place, scene, { time });
+    player.restore(state);
+    say(message);
+    if (!state) rememberAddress();
   } catch (error) {
-    if (turn === page.wanted) say(`The question cannot be shown: ${error.message || error}`, true);
+    if (turn === page.wanted) showFailure(place, `The question cannot be shown: ${error.message || error}`);
   }
+}
+
+function showScene(place, scene, options) {
+  page.scene = scene;
+  showHeader(place);
+  showButtons();
+  player.show(scene, options);
+}
+
+function showFailure(place, text) {
+  page.scene = null;
+  showHeader(place);
+  showButtons();
+  player.clear(text);
+  say(text, true);
+}
+
+function showHeader(place) {
+  const { index } = page;
+  const kinds = [TASK_NAMES[index.task[place]], index.question_type[place].replaceAll("_", " "), ...index.events[place]];
+  find(".chips").replaceChildren(...kinds.filter(Boolean).map((kind) => made("span", "chip", kind)));
+  find(".id").textContent = index.question_id[place];
+  find(".heading").textContent = index.question[place];
+}
+
+function showButtons() {
+  for (const selector of [".link", ".json"]) find(selector).disabled = !page.scene;
+  find(".film").disabled = !page.scene?.video || page.drawing;
 }
 
 // --- scores and filters ---
@@ -97,6 +127,7 @@ function filterList() {
   page.shown = sorted(places);
   const all = page.index.question_id.length;
   find(".count").textContent = places.length === all ? `${all} questions` : `${places.length} of ${all} questions`;
+  find(".none").hidden = places.length > 0;
   find(".most-shown").textContent = (+value(".most")).toFixed(2);
   find(".list").scrollTop = 0;
   showRows();
@@ -164,19 +195,13 @@ function bringIntoView(position) {
   showRows();
 }
 
-function step(by) {
-  const position = page.shown.indexOf(page.chosen) + by;
-  if (position < 0 || position >= page.shown.length) return;
+function goTo(position) {
+  if (!(position in page.shown)) return;
   bringIntoView(position);
   choose(page.shown[position]);
 }
 
-function showHeader(scene) {
-  const kinds = [TASK_NAMES[scene.task], scene.question_type.replaceAll("_", " "), ...scene.events];
-  find(".chips").replaceChildren(...kinds.filter(Boolean).map((kind) => made("span", "chip", kind)));
-  find(".id").textContent = scene.question_id;
-  find(".heading").textContent = scene.question;
-}
+const step = (by) => goTo(page.shown.indexOf(page.chosen) + by);
 
 // --- links ---
 
@@ -224,7 +249,8 @@ function fromAddress() {
   const time = given.has("t") && Number.isFinite(+given.get("t")) ? +given.get("t") : null;
   const compare = list("compare", "string");
   const state = { layers: list("layers", "string"), objects: list("objects", "number"), compare: compare?.length === 2 ? compare : undefined };
-  return { place: page.index.question_id.indexOf(given.get("question")), time, state };
+  const wanted = given.get("question");
+  return { wanted, place: page.index.question_id.indexOf(wanted), time, state };
 }
 
 // --- downloads ---
@@ -237,39 +263,54 @@ function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
+// Without what is true of this server alone: where the file lies, and when its clock starts.
 function saveJson() {
   if (!page.scene) return;
-  save(new Blob([JSON.stringify(page.scene, null, 1)], { type: "application/json" }), `${page.scene.question_id}.json`);
+  const { video, start, ...told } = page.scene;
+  save(new Blob([JSON.stringify(told, null, 1)], { type: "application/json" }), `${told.question_id}.json`);
+  say("The answers are saved");
+}
+
+function setDrawing(isDrawing) {
+  page.drawing = isDrawing;
+  showButtons();
 }
 
 async function saveFilm() {
   if (!page.scene) return;
   const { layers, objects } = player.state();
   const { question_id } = page.scene;
-  find(".film").disabled = true;
+  setDrawing(true);
   try {
-    const tell = (done) => say(`Drawing the boxes into the video: ${Math.round(100 * done)}%`);
+    const tell = (done) => say(`Drawing the boxes into the video of ${question_id}: ${Math.round(100 * done)}%`);
     tell(0);
-    const film = await fetch(await finished(() => server.annotated_for({ question_id, layers, objects }), tell));
-    if (!film.ok) throw new Error(`The annotated video cannot be fetched (${film.status})`);
+    const url = await finished(() => server.annotated_for({ question_id, layers, objects }), tell);
+    const film = answered(await fetch(url).catch(() => null));
+    if (!film.ok) throw new Error(`The annotated video of ${question_id} cannot be fetched (${film.status}); try again`);
     save(await film.blob(), `${question_id}.mp4`); // the server's own name of it says nothing to a person
-    say("The annotated video is ready");
+    say(`The annotated video of ${question_id} is ready`);
   } catch (error) {
     say(error.message || String(error), true);
   } finally {
-    find(".film").disabled = false;
+    setDrawing(false);
   }
 }
 
 // --- hands ---
 
 find(".list").addEventListener("scroll", showRows);
-find(".list").addEventListener("click", (event) => choose(+(event.target.closest(".row")?.dataset.place ?? -1)));
+find(".list").addEventListener("click", (event) => {
+  const row = event.target.closest(".row");
+  if (!row) return;
+  choose(+row.dataset.place);
+  if (NARROW.matches) find(".view").scrollIntoView();
+});
 find(".list").addEventListener("keydown", (event) => {
-  const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-  if (!by) return;
+  const here = page.shown.indexOf(page.chosen);
+  const goals = { ArrowUp: here - 1, ArrowDown: here + 1, Home: 0, End: page.shown.length - 1 };
+  if (!(event.key in goals)) return;
   event.preventDefault();
-  step(by);
+  goTo(goals[event.key]);
 });
 for (const selector of [".task", ".event", ".order", ".score", ".model", ".with-video"]) find(selector).addEventListener("change", filterList);
 for (const selector of [".words", ".most"]) find(selector).addEventListener("input", filterList);
@@ -285,10 +326,13 @@ find(".reset").addEventListener("click", () => {
   }
   filterList();
 });
+find(".browse").addEventListener("click", (event) => {
+  if (event.detail) event.target.closest(".view button, .reset")?.blur(); // or the space key would press it again
+});
 new ResizeObserver(showRows).observe(find(".list"));
 
 document.addEventListener("keydown", (event) => {
-  if (!element.isConnected || !element.offsetParent || event.target.matches("textarea, input, select")) return;
+  if (!element.isConnected || !element.offsetParent || isTyping(event)) return;
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const by = { n: 1, p: -1 }[event.key];
   if (by) step(by);
@@ -311,19 +355,34 @@ function fillFilters() {
   for (const selector of [".score", ".model", ".most"]) find(selector).closest("label").hidden = !index.models.length;
 }
 
+// What is known of the data beside its questions.
+function fillNotes() {
+  find(".notes").hidden = !page.index.notes.length;
+  find(".notes").append(...page.index.notes.map((note) => made("li", "", note)));
+}
+
+async function load() {
+  const index = answered(await server.index_of({}));
+  if (index.error) throw new Error(index.error);
+  const texts = (place) => [index.question[place], index.question_id[place], ...index.events[place], ...index.objects[place]];
+  page.index = { ...index, haystack: index.question_id.map((_, place) => texts(place).join(" ").toLowerCase()) };
+}
+
 async function start() {
   try {
-    const index = await server.index_of({});
-    const texts = (place) => [index.question[place], index.question_id[place], ...index.events[place]].join(" ").toLowerCase();
-    page.index = { ...index, haystack: index.question_id.map((_, place) => texts(place)) };
+    await load();
   } catch (error) {
-    return say(`The server did not answer: ${error.message || error}`, true);
+    player.clear(error.message || String(error));
+    return say(error.message || String(error), true);
   }
+  find(".fields").disabled = false;
   fillFilters();
-  if (innerWidth <= 860) find(".filters").open = false;
+  fillNotes();
+  if (NARROW.matches) find(".filters").open = false;
   filterList();
-  const { place, time, state } = fromAddress();
-  if (place < 0) return choose(page.shown[0]);
+  const { wanted, place, time, state } = fromAddress();
+  const message = wanted === null || place >= 0 ? "" : `There is no question ${wanted.slice(0, 80)} here: this is another one`;
+  if (place < 0) return choose(page.shown[0], { message });
   bringIntoView(Math.max(0, page.shown.indexOf(place)));
   return choose(place, { time, state });
 }

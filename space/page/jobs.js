@@ -1,11 +1,17 @@
-// Jobs of the server: what takes it a while is asked about until it is done.
+// Asking the server: whether it answered, and jobs that take it a while, which are asked about until they are done.
 
 const POLL = 400; // milliseconds between two looks
+
+// Gradio says nothing of a request that failed: it resolves to undefined.
+function answered(found) {
+  if (!found) throw new Error("The server did not answer; try again");
+  return found;
+}
 
 // The address of what a job made. `look` asks the server how far it is, `onProgress` is told the share that is done.
 async function finished(look, onProgress) {
   for (;;) {
-    const job = await look();
+    const job = answered(await look());
     if (job.error) throw new Error(job.error);
     if (job.url) return job.url;
     onProgress(job.done);

@@ -2,7 +2,7 @@
 // compare two. It talks to no server: the page's own script gives it what it needs as hooks.
 // Everything that comes from a data set or a model goes into textContent or onto a canvas, never into HTML.
 
-const makePlayer = (() => {
+const { makePlayer, isTyping } = (() => {
   const HOLD = 1.0; // seconds; boxes stand on a grid of one second
   const EXACT = 0.05; // seconds; about one frame
   const NUDGE = 0.001; // a frame's time in the file may lie a rounding error after the annotated one
@@ -253,7 +253,10 @@ const makePlayer = (() => {
     context.fillText(name, label.x + 9 + first, label.y + 9.5);
   }
 
-  // --- making and keeping elements ---
+  // --- hands and elements ---
+
+  // Whether a key is for the field in which it is pressed, and no shortcut.
+  const isTyping = ({ target }) => !(target instanceof Element) || target.closest(TYPED) !== null;
 
   function made(tag, properties = {}, ...children) {
     const node = Object.assign(document.createElement(tag), properties);
@@ -298,7 +301,9 @@ const makePlayer = (() => {
       bare: true, // there is no film to be played
       up: true, // there is a picture, or none to wait for
       drawn: [], // what is on the stages
+      asked: null, // a promise: the page was asked about the film
       turn: 0, // counts the scenes: what comes late for one before is dropped
+      uncovered: new Set(), // names of layers that are shown because they are compared, and are hidden again afterwards
     };
     const film = makeFilmClock(video, onFilmTime);
     const bare = makeBareClock(onTime, onPlaying);
@@ -309,10 +314,10 @@ const makePlayer = (() => {
     const models = () => state.scene.layers.filter(({ truth }) => !truth);
     const isLayerShown = ({ name }) => !state.hiddenLayers.has(name);
     const isTrackShown = ({ object }) => !state.hiddenObjects.has(object);
-    const layersOf = (side) => {
-      const shown = state.scene.layers.filter(isLayerShown);
-      return state.compare ? shown.filter(({ truth, name }) => truth || name === state.compare[side]) : shown;
-    };
+    // Whether a layer belongs on panels of these compared ones; the truth does on both.
+    const isOn = ({ truth, name }, names) => !state.compare || truth || names.includes(name);
+    const layersOf = (side) =>
+      state.scene.layers.filter((layer) => isLayerShown(layer) && isOn(layer, [state.compare?.[side]]));
     const changed = () => root.dispatchEvent(new CustomEvent("playerchange"));
 
     function styleOf({ truth, name }) {
@@ -330,18 +335,26 @@ const makePlayer = (() => {
     function show(scene, { time = null, hidden = null } = {}) {
       clock().pause();
       const turn = ++state.turn;
-      if (hidden) state.hiddenLayers = new Set(hidden);
+      if (hidden) hideLayers(hidden);
       state.hiddenObjects.clear();
       Object.assign(state, { scene, peaks: null });
       bare.length = scene.duration;
       root.classList.remove("empty");
       root.style.setProperty("--ratio", frameSize(scene, {}).join(" / "));
+      video.setAttribute("aria-label", `Video ${shortened(scene.video_id, 80)}`);
       setSource(scene.video, scene.start);
       film.frames = null;
       if (!scene.video) note(`No video file for ${shortened(scene.video_id, 40)}: ${OWN_CLOCK}.`);
       fillAll();
       seek(time ?? scene.layers.find(({ truth }) => truth)?.span?.[0] ?? 0);
-      if (scene.video) askMedia(scene, turn);
+      if (!state.up) film.time = film.target; // until its picture is up, clock and playhead show where it goes
+      draw(); // or the boxes of the scene before would stay
+      state.asked = scene.video ? askMedia(scene, turn) : null;
+    }
+
+    function hideLayers(names) {
+      state.hiddenLayers = new Set(names);
+      state.uncovered.clear();
     }
 
     // The same film and time, other layers.
@@ -356,7 +369,8 @@ const makePlayer = (() => {
     function clear(text) {
       clock().pause();
       state.turn++;
-      Object.assign(state, { scene: null, compare: null, drawn: [], peaks: null });
+      stopComparing();
+      Object.assign(state, { scene: null, drawn: [], peaks: null });
       setSource(null, 0);
       root.classList.add("empty");
       root.style.removeProperty("--ratio");
@@ -370,6 +384,7 @@ const makePlayer = (() => {
 
     function setSource(url, start) {
       state.bare = !url;
+      for (const control of find(".sound").children) control.disabled = state.bare;
       film.start = start;
       note("");
       if ((url ?? null) === video.getAttribute("src")) return;
@@ -422,7 +437,7 @@ const makePlayer = (() => {
 
     function fillAll() {
       const names = state.scene.layers.map(({ name }) => name);
-      if (state.compare?.some((name) => !names.includes(name))) state.compare = null;
+      if (state.compare?.some((name) => !names.includes(name))) stopComparing();
       for (const layer of models()) styleOf(layer);
       fillLegend();
       fillCompare();
@@ -435,7 +450,7 @@ const makePlayer = (() => {
       const layers = state.scene.layers.map((layer) => ({
         label: `${styleOf(layer).mark}${layer.name}`,
         style: styleOf(layer),
-        hidden: !isLayerShown(layer),
+        hidden: !isLayerShown(layer) || !isOn(layer, state.compare),
         span: layer.span,
         seen: seenSpans({ tracks: layer.tracks.filter(isTrackShown) }, length()),
         curve: layer.curve,
@@ -466,9 +481,13 @@ const makePlayer = (() => {
         ({ name, truth }) => `${truth} ${name}`,
         layerChip,
         (node, layer) => {
-          fillChip(node, layer.name, isLayerShown(layer), (on) => toggle(state.hiddenLayers, layer.name, on));
+          fillChip(node, layer.name, isLayerShown(layer), (on) => {
+            state.uncovered.delete(layer.name); // a person's own choice stays
+            toggle(state.hiddenLayers, layer.name, on);
+          });
           say(node.querySelector(".mark"), styleOf(layer).mark);
           paintSample(node.querySelector(".sample"), styleOf(layer));
+          say(node.querySelector(".heard"), isOn(layer, state.compare) ? "" : " not compared");
         },
       );
       keep(
@@ -585,10 +604,17 @@ const makePlayer = (() => {
       return others.length > 1 ? others.slice(0, 2) : names.slice(0, 2);
     }
 
+    function stopComparing() {
+      state.compare = null;
+      for (const name of state.uncovered) state.hiddenLayers.add(name);
+      state.uncovered.clear();
+    }
+
     function compare(pair) {
+      if (!pair) stopComparing();
+      for (const name of pair ?? []) if (state.hiddenLayers.delete(name)) state.uncovered.add(name);
       state.compare = pair;
       state.lastPair = pair ?? state.lastPair;
-      for (const name of pair ?? []) state.hiddenLayers.delete(name);
       fillLegend();
       fillTimeline();
       fillCompare();
@@ -733,8 +759,15 @@ const makePlayer = (() => {
 
     const aim = () => clock().target ?? clock().time;
 
-    function stepFrame(step) {
+    // Frames may be of any length: a step waits for their times while they are asked for.
+    async function stepFrame(step) {
       clock().pause();
+      const { turn } = state;
+      await state.asked;
+      if (turn === state.turn) seekFrame(step);
+    }
+
+    function seekFrame(step) {
       const times = state.bare ? null : film.frames;
       if (!times?.length) return seek(aim() + step * FRAME);
       const here = times.findLastIndex((time) => time <= aim() + NUDGE);
@@ -764,6 +797,7 @@ const makePlayer = (() => {
     }
 
     function toggleMute() {
+      if (state.bare) return;
       video.muted = !video.muted;
       find("[data-act=mute]").setAttribute("aria-pressed", String(video.muted));
     }
@@ -807,8 +841,7 @@ const makePlayer = (() => {
 
     document.addEventListener("keydown", (event) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !state.scene) return;
-      if (!root.isConnected || !root.offsetParent || !(event.target instanceof Element) || event.target.closest(TYPED))
-        return;
+      if (!root.isConnected || !root.offsetParent || isTyping(event)) return;
       const act = actOf(event);
       if (!act) return;
       event.preventDefault();
@@ -823,6 +856,7 @@ const makePlayer = (() => {
     for (const stage of root.querySelectorAll(".stage")) stage.addEventListener("click", () => state.scene && togglePlay());
     find(".volume").addEventListener("input", ({ target }) => {
       video.volume = target.value;
+      if (video.muted && video.volume) toggleMute();
     });
     find(".speed").addEventListener("change", ({ target }) => {
       for (const one of [film, bare]) one.speed(+target.value);
@@ -832,7 +866,8 @@ const makePlayer = (() => {
       changed();
     });
 
-    for (const kind of ["play", "pause", "ended"]) video.addEventListener(kind, onPlaying);
+    // "emptied": with another film the event of the pause before it never comes.
+    for (const kind of ["play", "pause", "ended", "emptied"]) video.addEventListener(kind, onPlaying);
     video.addEventListener("error", askPlayable);
     video.addEventListener("loadedmetadata", () => (video.videoWidth ? draw() : askPlayable())); // sound alone: an unknown codec
     for (const { boxes } of panels) new ResizeObserver(draw).observe(boxes);
@@ -878,5 +913,5 @@ const makePlayer = (() => {
     return { show, update, clear, time, seek: (at) => seek(at), state: stateNow, restore, drawn: () => state.drawn };
   }
 
-  return makePlayer;
+  return { makePlayer, isTyping };
 })();

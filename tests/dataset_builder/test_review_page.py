@@ -263,10 +263,14 @@ def press_and_come_to(page: Tab, key: str, question_id: str) -> None:
 
 
 def seek(page: Tab, time: float) -> None:
-    """Goes to a time and waits until its frame is on screen and drawn over."""
+    """Goes to a time and waits until its frame is on screen and drawn over: on a busy machine a frame before it may come."""
     page.value(f"""new Promise((done) => {{
       const video = document.querySelector("video");
-      video.requestVideoFrameCallback(() => requestAnimationFrame(() => done(true)));
+      const look = (_, {{ mediaTime }}) => {{
+        if (Math.abs(mediaTime - {time}) < 0.11) requestAnimationFrame(() => requestAnimationFrame(() => done(true)));
+        else video.requestVideoFrameCallback(look);
+      }};
+      video.requestVideoFrameCallback(look);
       video.currentTime = {time};
     }})""")
 

@@ -204,16 +204,17 @@ def test_a_published_space_has_the_files_of_its_folder(hub: Hub, tmp_path: Path)
 def test_the_demo_is_published_and_again_without_a_change(hub: Hub, tmp_path: Path) -> None:
     (tmp_path / "tiny.jsonl").write_text('{"question_id": "a"}\n')
     shown = ("--dataset", "user/r-avst", "--videos", "user/r-avst-videos", "--predictions", "tiny.jsonl")
-    done = publish(hub, tmp_path, "space", "--repo-id", "user/demo", *shown)
+    done = publish(hub, tmp_path, "space", "--repo-id", "user/demo", *shown, "--arguments=--max-seconds 30 --fps 1")
     assert done.returncode == 0, done.stderr
     assert "left out" not in done.stdout
     assert "loaded back app.py: bytes" in done.stdout
     first = on_hub(hub, Kind.SPACES, "user/demo")
     assert first["app.py"] == first["r_avst/space/app.py"]
     assert first["examples/tiny.jsonl"] == (tmp_path / "tiny.jsonl").read_bytes()
-    settings = {"arguments": [*shown[:-1], "examples/tiny.jsonl"]}
+    settings = {"arguments": [*shown[:-1], "examples/tiny.jsonl", "--max-seconds", "30", "--fps", "1"]}
     assert json.loads(first["space.json"]) == settings
-    again = publish(hub, tmp_path, "space", "--repo-id", "user/demo", *shown, *FILES)
+    same = (*shown, "--arguments", "--max-seconds '30' --fps 1")
+    again = publish(hub, tmp_path, "space", "--repo-id", "user/demo", *same, *FILES)
     assert "0 files new or changed (0 bytes)" in again.stdout
     assert len(hub.repos[Kind.SPACES, "user/demo"].commits) == 2
     hub.repos[Kind.SPACES, "user/demo"].head.tree["r_avst/space/old.py"] = hub.put(b"gone from the project")
@@ -225,9 +226,13 @@ def test_the_demo_is_published_and_again_without_a_change(hub: Hub, tmp_path: Pa
 
 def test_options_of_the_demo_and_a_folder_of_ones_own_exclude_each_other(hub: Hub, tmp_path: Path) -> None:
     (tmp_path / "space").mkdir()
-    done = publish(hub, tmp_path, "space", "--repo-id", "user/demo", "--folder", "space", "--model", "user/model")
+    for option in ("--model=user/model", "--arguments=--fps 1"):
+        done = publish(hub, tmp_path, "space", "--repo-id", "user/demo", "--folder", "space", option)
+        assert done.returncode == 2
+        assert "are of the demo: leave --folder out, or them" in done.stderr
+    done = publish(hub, tmp_path, "space", "--repo-id", "user/demo", "--arguments=--fps '1")
     assert done.returncode == 2
-    assert "are of the demo: leave --folder out, or them" in done.stderr
+    assert "is not written as for a shell (No closing quotation)" in done.stderr
     assert hub.requests == []
 
 

@@ -30,7 +30,8 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # What a model needs of the extra `train`, which is also for training one.
 TRAINING_ONLY = {"matplotlib", "pillow", "trl"}
-WHOLE = Demo("user/r-avst", "user/r-avst-videos", (Path("a.jsonl"), Path("b.jsonl")), "user/model")
+ASKED = ("--fps", "2", "--max-frames=16", "--coordinate-space", "source")
+WHOLE = Demo("user/r-avst", "user/r-avst-videos", (Path("a.jsonl"), Path("b.jsonl")), "user/model", ASKED)
 
 
 def staged(folder: Path, demo: Demo) -> Path:
@@ -139,6 +140,7 @@ def test_the_arguments_are_those_of_the_page(tmp_path: Path, monkeypatch: pytest
         (Demo(), ["--synthetic"]),
         (Demo(model="user/model"), ["--synthetic", "--model", "user/model"]),
         (Demo("user/r-avst"), ["--dataset", "user/r-avst"]),
+        (Demo(model="user/model", arguments=ASKED), ["--synthetic", "--model", "user/model", *ASKED]),
     ):
         assert arguments(staged(tmp_path / f"{len(expected)}{demo.model}", demo)) == expected
     folder = staged(tmp_path / "whole", WHOLE)
@@ -146,6 +148,7 @@ def test_the_arguments_are_those_of_the_page(tmp_path: Path, monkeypatch: pytest
     assert (options.dataset, options.videos, options.model) == ("user/r-avst", "user/r-avst-videos", "user/model")
     assert [str(path) for path in options.predictions] == ["examples/a.jsonl", "examples/b.jsonl"]
     assert all((folder / path).is_file() for path in options.predictions)
+    assert (options.fps, options.max_frames, options.coordinate_space) == (2.0, 16, "source")
 
 
 def arguments(folder: Path) -> list[str]:
@@ -166,6 +169,9 @@ def arguments(folder: Path) -> list[str]:
         (Demo("user/r-avst", predictions=(Path("a.json"),)), "--predictions a.json: it must be a file NAME.jsonl"),
         (Demo("user/r-avst", predictions=(Path("gone.jsonl"),)), "--predictions gone.jsonl: it must be"),
         (Demo("user/r-avst", predictions=(Path("a.jsonl"), Path("b/a.jsonl"))), "NAME another for each"),
+        (Demo(arguments=("fps", "2")), "--arguments fps 2: they begin with the name of an option"),
+        (Demo(arguments=("--fps", "2", "--model=own")), "leave --model out; give it to r-avst-publish itself"),
+        (Demo(arguments=("--port", "80")), "--arguments --port 80: leave --port out; a Space has its own"),
     ],
 )
 def test_what_makes_no_sense_in_a_space_is_named(

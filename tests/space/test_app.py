@@ -1,11 +1,15 @@
 """The command line: what is served, what is refused and how, and what a published Space is started with."""
 
 import json
+import shutil
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from review_data import FILM
 from review_data import write_review_data
 from space_server import served_space
 from space_server import write_floors
@@ -16,6 +20,7 @@ from r_avst.space.app import main
 from r_avst.space.app import make_parser
 from r_avst.space.app import own_arguments
 from r_avst.space.app import video_folder
+from r_avst.space.media import video_url
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +47,15 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         (["--dataset", "{r-avst}", "--videos", "no such folder"], "--videos no such folder: there is no such folder"),
         (["--dataset", "{r-avst}", "--model", "no such model"], "--model no such model"),
         (["--dataset", "{r-avst}", "--word-vectors", "none.kv"], "none.kv"),
+        (["--dataset", "{r-avst}", "--port", "99999"], "give another --port"),
+        (["--dataset", "{r-avst}", "--model", "m", "--backend", "openai"], "OPENAI_API_KEY"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_line(
-    folder: Path, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    folder: Path, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     given = [argument.replace("{r-avst}", str(folder / "r-avst")) for argument in arguments]
     assert main(given) == 2
     error = capsys.readouterr().err
@@ -74,6 +83,60 @@ def test_it_says_what_it_serves_and_leaves_nothing_behind(
         assert config["title"] == "R-AVST: boxes over the playing video"
         assert [path for path in tmp_path.iterdir() if path.name.startswith("r-avst-space-")]
     assert {path.name for path in tmp_path.iterdir()} - left <= {"gradio", "pytest-of-root"}
+
+
+def hub_videos(cache: Path, source: Path) -> None:
+    """Videos as `snapshot_download` keeps them: links from a snapshot to blobs."""
+    repo = cache / "datasets--user--clips"
+    (repo / "blobs").mkdir(parents=True)
+    (repo / "snapshots" / "abc").mkdir(parents=True)
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text("abc", encoding="utf-8")
+    for number, path in enumerate(sorted(source.iterdir())):
+        (repo / "blobs" / str(number)).write_bytes(path.read_bytes())
+        (repo / "snapshots" / "abc" / path.name).symlink_to(Path("..", "..", "blobs", str(number)))
+
+
+def status(url: str, **headers: str) -> tuple[int, bytes]:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, b""
+
+
+def test_videos_from_the_hub_are_served_in_ranges(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub_videos(tmp_path, folder / "videos")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    film = (folder / "videos" / f"{FILM}.mp4").read_bytes()
+    with served_space("--dataset", folder / "r-avst", "--videos", "user/clips") as space:
+        assert "1 of 2 videos found" in space.said[-2]
+        assert status(space.url + video_url(FILM), Range="bytes=100-199") == (206, film[100:200])
+        assert status(space.url + video_url("nothing"))[0] == 404
+
+
+def test_nothing_beside_the_videos_is_served(folder: Path, tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    shutil.copytree(folder / "videos", videos)
+    for name in (".env", "notes.txt"):
+        (videos / name).write_text("secret", encoding="utf-8")
+    with served_space("--dataset", folder / "r-avst", "--videos", videos) as space:
+        assert status(space.url + video_url(FILM))[0] == 200
+        for path in (videos / ".env", videos / "notes.txt", videos / f"{FILM}.mp4", Path("/etc/hostname")):
+            assert status(f"{space.url}gradio_api/file={quote(str(path))}")[0] in (403, 404), path
+        for name in ("../notes.txt", "notes.txt", ".env", "%2e%2e%2fnotes.txt"):
+            assert status(f"{space.url}videos/{name}")[0] == 404
+
+
+def test_a_page_without_a_model_takes_no_uploads(folder: Path) -> None:
+    with served_space("--dataset", folder / "r-avst", "--videos", folder / "videos") as space:
+        body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n\r\nmany bytes\r\n--x--\r\n'
+        sent = urllib.request.Request(
+            f"{space.url}gradio_api/upload", body, {"Content-Type": "multipart/form-data; boundary=x"}
+        )
+        with pytest.raises(urllib.error.HTTPError, match="413"):
+            urllib.request.urlopen(sent, timeout=10)
 
 
 # --- a published Space ------------------------------------------------------------------------------------------------

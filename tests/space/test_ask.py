@@ -3,8 +3,10 @@
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -23,6 +25,8 @@ from chromium import Tab
 from chromium import browser_tab
 from gradio_client import Client
 from gradio_client import handle_file
+from openai_server import running_openai
+from openai_server import streams
 from review_data import HIDDEN
 from review_data import SECONDS
 from review_data import square_box
@@ -30,23 +34,32 @@ from review_data import write_film
 from sounding_clips import write_sounding_clip
 from tiny_families import tiny_family
 from typing_backend import FALLS
+from typing_backend import FORM
 from typing_backend import IS_ILL
+from typing_backend import TypingBackend
 from written_videos import write_sound
 from written_videos import write_video
 
+from r_avst.dataset_builder.chat_client import ChatOptions
 from r_avst.dataset_builder.question_forms import PATTERNS
 from r_avst.dataset_builder.question_forms import TYPES_OF_TASK
 from r_avst.space.ask import FAILED
 from r_avst.space.ask import QUESTION_LETTERS
+from r_avst.space.ask import STOPPED
 from r_avst.space.ask import TASKS
+from r_avst.space.ask import Asker
 from r_avst.space.ask import AskPage
 from r_avst.space.ask import add_ask_tab
 from r_avst.space.ask import open_asker
 from r_avst.space.ask import ready_questions
+from r_avst.space.browse_page import playable_view
+from r_avst.space.exports import Exports
 from r_avst.space.uploads import Limits
-from r_avst.space.uploads import Uploads
+from r_avst.space.uploads import Room
 from r_avst.training.asking import Ask
 from r_avst.training.asking import Reply
+from r_avst.training.asking import StreamingBackend
+from r_avst.training.clips import MediaSettings
 from r_avst.training.plans import Plan
 from r_avst.training.plans import make_plan
 from r_avst.training.predict_options import add_answer_options
@@ -54,6 +67,8 @@ from r_avst.training.predict_options import add_backend_options
 from r_avst.training.predict_options import add_media_options
 from r_avst.training.predict_options import add_model_options
 from r_avst.training.predict_options import add_server_options
+from r_avst.training.server_backend import ServerBackend
+from r_avst.training.server_backend import ServerSettings
 
 PROGRAM = Path(__file__).parents[1] / "ask_server.py"
 HOSTILE = "<img src=x onerror=\"window.pwned=1\"> ${window.pwned=2} {{constructor.constructor('window.pwned=3')()}}"
@@ -167,6 +182,154 @@ def test_ready_questions_are_in_the_words_of_the_data_set(task: Any) -> None:
         assert any(pattern.fullmatch(question) for pattern in patterns), question
 
 
+@pytest.fixture
+def uploaded(tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The film as Gradio received it."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    path = tmp_path / "uploads" / "1" / "film.mp4"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(film.read_bytes())
+    return path
+
+
+def page_of(folder: Path, backend: StreamingBackend, **more: Any) -> AskPage:
+    return AskPage(Asker("typing model", backend, FORM, {}, 1), folder, Limits(), **more)
+
+
+def visitor(page: AskPage, name: str, uploaded: Path) -> gr.Request:
+    """Somebody who uploaded a video."""
+    request = gr.Request(session_hash=name)
+    assert "Now ask" in told(page.receive(str(uploaded), "temporal", request)[1])["status"]
+    return request
+
+
+def asking(page: AskPage, request: gr.Request, question: str = QUESTION) -> Iterator[dict[str, Any]]:
+    """What the page shows, view by view."""
+    return map(told, page.ask("spatio_temporal", question, request))
+
+
+def test_of_who_leaves_in_mid_answer_nothing_stays(tmp_path: Path, uploaded: Path) -> None:
+    exports = Exports(tmp_path / "exports")
+    page = page_of(tmp_path / "kept", TypingBackend(3), playable=playable_view(exports), forget=exports.forget)
+    request = visitor(page, "a", uploaded)
+    views = asking(page, request)
+    token = next(views)["token"]
+    until(lambda: page.playable_for({"token": token})["url"])
+    next(views)
+    page.end(request)
+    assert list(views) == []  # a view of the video that is gone would bring it back on the page
+    del views
+    assert len(page._shown) == 0
+    assert page._line._turns == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    exports.close()
+
+
+def test_visitors_under_many_names_cost_no_thread_each_and_no_more_than_there_is_room(
+    tmp_path: Path, uploaded: Path
+) -> None:
+    page, before = page_of(tmp_path / "kept", TypingBackend(1), room=Room(videos=4)), threading.active_count()
+    for number in range(4):
+        visitor(page, f"{number}", uploaded)
+    assert threading.active_count() <= before + 1
+    for path, said in ((str(uploaded), "too many visitors"), ("/etc/hostname", "was not uploaded")):
+        for number in range(4, 20):
+            view = told(page.receive(path, "temporal", gr.Request(session_hash=f"{number}"))[1])
+            assert (said in view["status"], view["problem"]) == (True, True)
+    assert len(page._shown) == 4
+
+
+def test_what_is_kept_of_a_visitor_goes_after_its_time(tmp_path: Path, uploaded: Path) -> None:
+    page = page_of(tmp_path / "kept", TypingBackend(1), room=Room(seconds=0.5))
+    visitor(page, "a", uploaded)
+    until(lambda: not len(page._shown))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_visitor_has_one_question_in_the_line_and_the_next_one_comes_after_it(tmp_path: Path, uploaded: Path) -> None:
+    page = page_of(tmp_path / "kept", TypingBackend(60))
+    first, second = visitor(page, "a", uploaded), visitor(page, "b", uploaded)
+    answered = asking(page, first)
+    next(answered)
+    for _ in range(30):
+        (refused,) = asking(page, first, "And this one?")
+        assert "no answer yet" in refused["status"]
+        assert (refused["problem"], refused["scene"]["question"]) == (True, QUESTION)
+    waiting = asking(page, second)
+    assert next(waiting)["status"].startswith("Waiting: 1 question")
+    assert "no answer yet" in next(asking(page, second))["status"]
+    page.stop(first)
+    assert next(answered)["status"] == STOPPED
+    assert next(waiting)["status"].startswith("Reading")
+    assert next(asking(page, first))["status"].startswith("Waiting: 1 question")
+    page.end(second)
+
+
+def test_stop_says_nothing_of_an_answer_that_is_there(tmp_path: Path, uploaded: Path) -> None:
+    page = page_of(tmp_path / "kept", TypingBackend(0))
+    request = visitor(page, "a", uploaded)
+    assert [view["running"] for view in asking(page, request)][-1] is False
+    assert page.stop(request) == gr.skip()
+
+
+def test_who_stops_while_waiting_leaves_the_line(tmp_path: Path, uploaded: Path) -> None:
+    page = page_of(tmp_path / "kept", TypingBackend(60))
+    first, second = visitor(page, "a", uploaded), visitor(page, "b", uploaded)
+    answered, waiting = asking(page, first), asking(page, second)
+    next(answered)
+    next(waiting)
+    assert told(page.stop(second))["status"] == STOPPED
+    assert [view["status"] for view in waiting] == [STOPPED]
+    page.end(first)
+
+
+def test_a_line_that_is_too_long_is_said(tmp_path: Path, uploaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("r_avst.space.ask.WAITING", 1)
+    page = page_of(tmp_path / "kept", TypingBackend(60))
+    views = [asking(page, visitor(page, name, uploaded)) for name in "abc"]
+    said = [next(own)["status"] for own in views]
+    assert said[2] == "1 questions of others wait already: ask again in some minutes."
+
+
+def test_who_stops_while_the_video_is_read_is_not_waited_for(tmp_path: Path, uploaded: Path) -> None:
+    page = page_of(tmp_path / "kept", TypingBackend(0.1, reading=20))
+    first, second = visitor(page, "a", uploaded), visitor(page, "b", uploaded)
+    reading, waiting = asking(page, first), asking(page, second)
+    next(reading)
+    assert next(reading)["status"].startswith("The model looks at the video")
+    next(waiting)
+    begun = time.monotonic()
+    page.stop(first)
+    assert next(reading)["status"] == STOPPED
+    assert next(waiting)["status"].startswith("Reading")
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("backend", [TypingBackend(60), TypingBackend(0.1, reading=60)])
+def test_an_answer_that_takes_too_long_is_stopped(tmp_path: Path, uploaded: Path, backend: TypingBackend) -> None:
+    page = page_of(tmp_path / "kept", backend, seconds=0.5)
+    *_, last = asking(page, visitor(page, "a", uploaded))
+    assert (last["status"], last["running"]) == ("Stopped: an answer may take 0.5 s.", False)
+
+
+def test_what_a_server_says_is_told_on_the_terminal_alone(
+    tmp_path: Path, uploaded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    media = MediaSettings(fps=2.0, max_frames=4, min_pixels=784, max_pixels=3136, audio=False, decoder="pyav")
+    with running_openai(streams("dog", finish_reason=None, usage=False, breaks=True)) as server:
+        settings = ServerSettings(ChatOptions("some-model", server.base_url, max_attempts=1), "frames", 1)
+        page = page_of(tmp_path / "kept", ServerBackend(settings, media, FORM))
+        *_, last = asking(page, visitor(page, "a", uploaded))
+        assert (last["status"], last["problem"]) == (FAILED, True)
+    assert re.search(r"127\.0\.0\.1.* broke off", capsys.readouterr().err)
+
+
+def test_without_a_way_to_make_playable_copies_it_is_said(tmp_path: Path, uploaded: Path) -> None:
+    page = page_of(tmp_path / "kept", TypingBackend(1))
+    token = told(page.receive(str(uploaded), "temporal", gr.Request(session_hash="a"))[1])["token"]
+    assert "cannot play" in page.playable_for({"token": token})["error"]
+
+
 # --- over HTTP --------------------------------------------------------------------------------------------------------
 
 
@@ -223,6 +386,20 @@ def test_five_who_ask_at_once_get_each_their_own(server: Server, film: Path, tmp
         assert view["scene"]["question"] == f"Where is the {name}?"
     assert len({taken["token"] for taken, _ in found}) == 5
     assert len({taken["scene"]["video"] for taken, _ in found}) == 5
+
+
+def test_one_who_asks_thirty_times_does_not_hold_up_another(server: Server, film: Path) -> None:
+    with session(server) as client, session(server) as other:
+        upload(client, film)
+        jobs = [client.submit("temporal", "When is the first?", api_name="/ask") for _ in range(30)]
+        upload(other, film)
+        assert ask(other, QUESTION)["answer"] is not None
+        views = [told(job.result(timeout=30)) for job in jobs]
+    refused = [view for view in views if "no answer yet" in view["status"]]
+    answered = [view for view in views if view["answer"] and not view["problem"]]
+    assert answered
+    assert refused
+    assert len(refused) + len(answered) == 30
 
 
 def test_what_cannot_be_asked_is_said(server: Server, film: Path) -> None:
@@ -319,7 +496,8 @@ def test_the_player_is_told_of_a_video_by_its_token_alone(server: Server, tmp_pa
         media = call_server(client, "media_for", {"token": token})
         assert media["frame_times"] == [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
         assert max(media["peaks"]) == 1
-        assert "cannot play" in call_server(client, "playable_for", {"token": token})["error"]
+        until(lambda: call_server(client, "playable_for", {"token": token})["url"])
+        assert len(list((server.folder / "exports").iterdir())) == 1
         for wrong in ({"token": "0" * 32}, {"token": None}, {}, None, [token], {"token": {}}):
             assert "upload it again" in call_server(client, "media_for", wrong)["error"]
             assert "upload it again" in call_server(client, "playable_for", wrong)["error"]
@@ -361,25 +539,20 @@ def plan_of(model: Path) -> Plan:
     return make_plan(parser.parse_args(given))
 
 
-def test_a_model_of_this_machine_answers(tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_of_this_machine_answers(tmp_path: Path, film: Path, uploaded: Path) -> None:
     tiny = tiny_family(tmp_path, "qwen2.5-vl")
     asker = open_asker(plan_of(tiny))
     assert (asker.model, asker.at_once, asker.settings["model"]) == (tiny.name, 1, tiny.name)
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
-    page = AskPage(asker, Uploads(tmp_path / "kept", Limits()), None)
-    visitor = gr.Request(session_hash="somebody")
-    (tmp_path / "uploads" / "1").mkdir(parents=True)
-    received = tmp_path / "uploads" / "1" / "film.mp4"
-    received.write_bytes(film.read_bytes())
-    assert "Now ask" in told(page.receive(str(received), "spatial", visitor)[1])["status"]
-    *_, last = page.ask("spatial", "Where is the square?", visitor)
+    page = AskPage(asker, tmp_path / "kept", Limits())
+    somebody = visitor(page, "somebody", uploaded)
+    *_, last = page.ask("spatial", "Where is the square?", somebody)
     answer = told(last)["answer"]
     ask_alone = Ask("upload", "spatial", "Where is the square?", film, (160, 120), 6.0)
     (reply,) = asker.backend.answers([ask_alone])
     assert isinstance(reply, Reply)
     assert (answer["text"], answer["completion_tokens"], answer["finish"]) == (reply.text, 6, "length")
     assert str(tmp_path) not in json.dumps(answer)
-    page.end(visitor)
+    page.end(somebody)
     assert list((tmp_path / "uploads").iterdir()) == list((tmp_path / "kept").iterdir()) == []
 
 
@@ -558,7 +731,7 @@ def test_who_waits_sees_the_place_in_the_queue(tab: Tab, server: Server, film: P
         jobs = [own.submit("temporal", "When is the first?", api_name="/ask") for own in (client, third)]
         time.sleep(0.2)
         press(tab, "ask")
-        tab.wait_for("/queue: \\d\\/\\d/.test(document.querySelector('#ask-place').innerText)", 5)
+        tab.wait_for(f"/Waiting: [12] question/.test({STATUS})", 5)
         tab.wait_for(f"{STATUS}.startsWith('Done')")
         assert [told(job.result(timeout=30))["answer"]["question"] for job in jobs] == ["When is the first?"] * 2
 

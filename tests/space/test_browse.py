@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browse(folder: Path) -> Browse:
     predictions = [folder / "gold.jsonl", folder / "half.jsonl"]
-    return load_browse(str(folder / "r-avst"), "test", predictions, find_videos(folder / "videos"), EXACT)
+    return load_browse(str(folder / "r-avst"), "test", predictions, find_videos(folder / "videos"), "exact")
 
 
 def test_the_index_has_a_column_entry_for_every_question(browse: Browse) -> None:
@@ -68,7 +68,19 @@ def test_the_index_has_a_column_entry_for_every_question(browse: Browse) -> None
     assert half["vIoU"][place] == round(score_question(parse_answer(HALF), truth, "spatial", EXACT).viou or 0, 3) > 0
     assert half["tIoU"][place] is None
     assert half["vIoU"][index["question_id"].index(IDS[2])] == 0.0  # no prediction scores 0
+    assert index["objects"][place] == ["red square"]
     json.dumps(index, allow_nan=False)
+
+
+def test_boxes_in_a_space_that_looks_wrong_are_told(folder: Path, tmp_path: Path) -> None:
+    path = write_predictions(tmp_path / "unit.jsonl", {IDS[3]: HALF}, frame_size=[WIDTH, 120])
+    path.write_text(path.read_text(encoding="utf-8").replace('"source"', '"unit"'), encoding="utf-8")
+    browse = load_browse(str(folder / "r-avst"), "test", [path], {}, "exact")
+    warning, naming = index_of(browse, {})["notes"]
+    assert warning.startswith("unit.jsonl: 1 of 1 predicted boxes have coordinates beyond the frame")
+    assert "exact" in naming
+    assert str(folder) not in json.dumps(index_of(browse, {}))
+    assert str(folder) not in answering(scene_of, browse)({"question_id": "x"})["error"]
 
 
 def test_a_scene_holds_truth_and_models(browse: Browse) -> None:
@@ -81,7 +93,7 @@ def test_a_scene_holds_truth_and_models(browse: Browse) -> None:
     assert gold["scores"]["vIoU"] == 1.0
     assert {iou for _, iou in gold["curve"]} == {1.0, None}
     assert half["text"] == HALF
-    assert scene["video"].endswith("film%20%231%2050%25.mp4")
+    assert scene["video"] == "videos/film%20%231%2050%25"
     assert media_for(browse, {"question_id": IDS[3]})["frame_times"][:3] == (0.0, 0.1, 0.2)
 
 
@@ -111,9 +123,9 @@ def test_two_models_need_two_names(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "truth.jsonl").write_text("", encoding="utf-8")
     for files in ([folder / "half.jsonl", folder / "half.jsonl"], [tmp_path / "truth.jsonl"]):
         with pytest.raises(PredictionError, match="rename this one"):
-            load_browse(str(folder / "r-avst"), "test", files, {}, EXACT)
+            load_browse(str(folder / "r-avst"), "test", files, {}, "exact")
 
 
 def test_a_split_that_is_not_there_says_how_to_build_it(folder: Path) -> None:
     with pytest.raises(BenchmarkError, match="r-avst-build"):
-        load_browse(str(folder / "nothing"), "test", [], {}, EXACT)
+        load_browse(str(folder / "nothing"), "test", [], {}, "exact")

@@ -26,6 +26,7 @@ from r_avst.dataset_builder.video import picture_duration
 from r_avst.dataset_builder.video import probe
 from r_avst.dataset_builder.video import read_frames
 from r_avst.dataset_builder.video import shown_times
+from r_avst.space.encoding import TAIL
 from r_avst.space.encoding import EncodingError
 from r_avst.space.encoding import Picture
 from r_avst.space.encoding import write_mp4
@@ -67,6 +68,16 @@ def test_the_frames_come_at_the_same_times(tmp_path: Path, name: str, options: M
     assert shown_times(again) == pytest.approx(shown_times(video), abs=TICK)
     assert picture_duration(again) == pytest.approx(picture_duration(video), abs=TICK)
     assert numbers(again) == list(range(len(options["ticks"])))
+
+
+def test_a_recording_whose_header_says_no_length_is_written_too(tmp_path: Path) -> None:
+    options = {"codec": "libvpx-vp9", "options": {"cpu-used": "8"}, "container_options": {"live": "1"}}
+    video = write_numbered(tmp_path / "recorded.webm", range(10), **options)
+    with av.open(str(video)) as container:
+        assert not container.duration
+    again = rewritten(video)
+    assert shown_times(again) == pytest.approx(shown_times(video), abs=TICK)
+    assert numbers(again) == list(range(10))
 
 
 def test_the_file_is_h264_and_aac_that_starts_before_it_is_there_whole(tmp_path: Path) -> None:
@@ -177,6 +188,12 @@ def test_sound_is_heard_as_long_and_at_the_same_time(
 def test_sound_stays_with_the_picture(tmp_path: Path, name: str, options: Mapping[str, Any], begin: float) -> None:
     again = rewritten(write_burst(tmp_path / name, "aac", **options))
     assert heard(again) == pytest.approx((begin, begin + 0.5), abs=CLOSE)
+
+
+def test_sound_ends_soon_after_the_picture_however_late_it_comes(tmp_path: Path) -> None:
+    again = rewritten(write_burst(tmp_path / "late.mkv", "aac", sound_at=1000))
+    assert 6 <= length_of_sound(again) <= 6 + TAIL + 0.1
+    assert picture_duration(again) == pytest.approx(6, abs=TICK)
 
 
 def test_a_silent_film_gets_no_sound(tmp_path: Path) -> None:

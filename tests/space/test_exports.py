@@ -195,6 +195,13 @@ def test_a_request_is_one_job_and_another_is_another(tmp_path: Path, exports: Ex
     check_boxes(video, done.file)
 
 
+def test_what_the_scene_does_not_have_makes_no_other_job(tmp_path: Path, exports: Exports) -> None:
+    video = write_grey(tmp_path / "film.mp4", range(5))
+    jobs = [exports.annotated(video, scene(), ["truth", f"junk{junk}"], [0, 5 + junk, -1]) for junk in range(20)]
+    assert {job.error for job in jobs} == {None}
+    assert {job.job for job in jobs} == {exports.annotated(video, scene(), ["truth"], [0]).job}
+
+
 def test_a_playable_copy_has_no_boxes(tmp_path: Path, exports: Exports) -> None:
     video = write_numbered(tmp_path / "old.avi", range(5), codec="mpeg4", options={})
     done = finished(partial(exports.playable, video))
@@ -224,8 +231,13 @@ def test_the_oldest_files_go(tmp_path: Path, exports: Exports) -> None:
     assert again.file.is_file()
 
 
+def write_noise(path: Path) -> Path:
+    path.write_bytes(np.random.default_rng(0).bytes(20_000))
+    return path
+
+
 def test_what_is_no_video_is_named_without_its_folder_and_may_be_asked_for_again(tmp_path: Path, exports: Exports) -> None:
-    (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(20_000))
+    write_noise(tmp_path / "noise.mp4")
     for _ in range(2):
         failed = finished(partial(exports.playable, tmp_path / "noise.mp4"))
         assert failed.file is None
@@ -234,6 +246,17 @@ def test_what_is_no_video_is_named_without_its_folder_and_may_be_asked_for_again
         assert str(tmp_path) not in failed.error
     assert list((tmp_path / "exports").iterdir()) == []
     assert exports.playable(tmp_path / "gone.mp4").error == "gone.mp4: it cannot be read (No such file or directory)"
+
+
+def test_the_oldest_failures_that_nobody_asks_about_go(tmp_path: Path, exports: Exports, long_video: Path) -> None:
+    broken = [write_noise(tmp_path / f"noise{number}.mp4") for number in range(3)]
+    whole = [write_numbered(tmp_path / f"{number}.mp4", range(5)) for number in range(3)]
+    for one, other in zip(broken, whole, strict=True):
+        exports.playable(one)
+        finished(partial(exports.playable, other))
+    exports.playable(long_video)  # what begins anew waits behind it
+    assert [exports.playable(one).error is None for one in broken] == [True, False, False]
+    assert len(list((tmp_path / "exports").glob("[!.]*"))) == 2
 
 
 def test_a_fault_of_our_own_ends_the_job_with_its_name(tmp_path: Path, exports: Exports) -> None:
@@ -273,6 +296,61 @@ def test_progress_is_seen_and_closing_stops_and_leaves_no_half_file(
         assert "being closed" in (request().error or "")
         assert request().error == "the page is being closed; try again when it is back"
 
+
+# --- forgotten --------------------------------------------------------------------------------------------------------
+
+
+def made(folder: Path) -> set[Path]:
+    """All files, half written ones too."""
+    return set((folder / "exports").iterdir())
+
+
+def test_the_files_of_a_forgotten_video_go_and_no_others(tmp_path: Path, exports: Exports) -> None:
+    own, other = (write_numbered(tmp_path / name, range(5)) for name in ("own.mp4", "other.mp4"))
+    requests = [partial(exports.playable, own), partial(exports.playable, other)]
+    files = [finished(request).file for request in requests]
+    exports.forget(tmp_path / "of nobody.mp4")
+    assert made(tmp_path) == set(files)
+    exports.forget(own)
+    assert made(tmp_path) == {files[1]}
+    assert requests[1]().file == files[1]
+    assert finished(requests[0]).file == files[0]
+
+
+def test_what_waits_for_a_forgotten_video_is_cancelled(tmp_path: Path, exports: Exports, long_video: Path) -> None:
+    own, other = (write_numbered(tmp_path / name, range(5)) for name in ("own.mp4", "other.mp4"))
+    exports.playable(long_video)
+    assert exports.playable(own).error is None
+    assert exports.playable(other).error is not None
+    exports.forget(own)
+    assert exports.playable(other).error is None
+    exports.forget(long_video)
+    assert made(tmp_path) - {finished(partial(exports.playable, other)).file} == set()
+
+
+def test_a_job_ends_when_its_video_is_forgotten(tmp_path: Path, exports: Exports, long_video: Path) -> None:
+    end = time.monotonic() + 30
+    while not made(tmp_path):
+        assert exports.playable(long_video).error is None
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    exports.forget(long_video)
+    while made(tmp_path):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_forgetting_at_any_moment_leaves_no_file(tmp_path: Path, exports: Exports) -> None:
+    videos = [write_numbered(tmp_path / f"{number}.mp4", range(3)) for number in range(25)]
+    for number, video in enumerate(videos):
+        exports.playable(video)
+        time.sleep(number / 500)
+        exports.forget(video)
+    exports.close()
+    assert made(tmp_path) == set()
+
+
+# --- killed -----------------------------------------------------------------------------------------------------------
 
 KILLED = """
 import sys, time

@@ -11,7 +11,7 @@ from typing import Any
 from space_server import Served
 from space_server import served_space
 
-USERS, LOOKS = 20, 25
+USERS, LOOKS = 20, 8
 ROOM = 40  # megabytes that allocators and caches may keep
 
 

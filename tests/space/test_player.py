@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def page(tab: Tab) -> Iterator[Tab]:
     """The page with nothing hidden, at speed 1; whatever a test does, nothing may be logged as an error."""
     tab.errors.clear()
     tab.size(1280, 1100)
-    tab.value("player.clear(''); document.activeElement.blur(); scrollTo(0, 0)")
+    tab.value("times.wait = copies.wait = null; player.clear(''); document.activeElement.blur(); scrollTo(0, 0)")
     choose(tab, ".speed", "1")
     yield tab
     assert tab.errors == []
@@ -246,6 +247,28 @@ def test_in_compare_mode_both_panels_show_one_frame_with_its_boxes(page: Tab) ->
     assert state(page)["compare"] is None
 
 
+def test_what_is_not_compared_is_faint_and_says_so(page: Tab) -> None:
+    show(page, MOVING.name, "{ time: 5, hidden: [] }")
+    page.value("player.restore({ compare: ['model one', 'truth'] })")
+    chips = "[...document.querySelectorAll('.layers .chip')].map((node) => node.textContent.includes('not compared'))"
+    assert page.value(chips) == [False, False, True]
+    band = f"probe.runs({list(ROW_RGB['model two'])}, {6 + 20 * 2 + 4}, {6 + 20 * 2 + 8}).length"
+    assert page.value(band) == 0
+    page.press("c")
+    assert page.value(chips) == [False, False, False]
+    assert page.value(band) == 1
+
+
+def test_what_was_hidden_before_comparing_is_hidden_after_it(page: Tab) -> None:
+    show(page, MOVING.name, "{ time: 1, hidden: ['model one', 'model two'] }")
+    page.value("player.restore({ compare: ['model one', 'model two'] })")
+    assert state(page)["layers"] == ["truth", "model one", "model two"]
+    for _ in range(2):  # what a person chooses in the meantime stays
+        check(page, ".layers", 2)
+    page.press("c")
+    assert state(page)["layers"] == ["truth", "model two"]
+
+
 def test_another_film_brings_its_own_boxes_and_keeps_speed_volume_and_hidden_layers(page: Tab) -> None:
     show(page, MOVING.name, ONLY_TRUTH)
     choose(page, ".speed", "0.5")
@@ -257,10 +280,26 @@ def test_another_film_brings_its_own_boxes_and_keeps_speed_volume_and_hidden_lay
     assert time_of(page) == 1.0  # where the truth's span starts
     kept = "(({ paused, playbackRate, volume }) => [paused, playbackRate, volume])(document.querySelector('video'))"
     assert page.value(kept) == [True, 0.5, 0.25]
+    page.wait_for("document.querySelector('.play').ariaLabel === 'Play'", 2)
     assert state(page)["layers"] == ["truth"]
     (found,) = seen(page)
     assert_on_the_square(found)
     assert found["red"] == pytest.approx(square_box(PORTRAIT, 25), abs=2)
+
+
+def test_until_another_film_is_there_no_box_is_shown_and_the_clock_shows_where_it_will_be(page: Tab) -> None:
+    show(page, MOVING.name, "{ time: 1, hidden: [] }")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        video = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        page.value(f"player.show({{ ...scene, video: '{video}', duration: 5 }}, {{ time: 3 }})")
+        painted = page.value("""(() => {
+          const canvas = document.querySelector(".boxes");
+          return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0);
+        })()""")
+        assert not painted
+        assert page.value("[player.drawn().length, document.querySelector('.clock').textContent]") == [0, "3.00 / 5.00 s"]
+        page.wait_for("document.querySelector('.note').textContent === 'The video is loading…'", 5)
+        page.value("player.clear('')")
 
 
 def test_held_boxes_are_marked_and_end_after_a_second_or_with_an_empty_list(page: Tab) -> None:
@@ -369,6 +408,17 @@ def test_arrow_keys_step_a_thirtieth_where_no_frame_times_are_known(page: Tab) -
     assert time_of(page) == pytest.approx(1 - 1 / 30)
 
 
+def test_a_step_waits_for_the_frames_times_while_they_are_asked_for(page: Tab) -> None:
+    page.value("void (times.wait = new Promise((done) => { times.come = done; }))")
+    page.value("server.scene('variable.mp4').then((scene) => { player.show(scene, { time: 0, hidden: [] }); })")
+    page.wait_for("player.drawn().length > 0")
+    page.press("ArrowRight")
+    assert time_of(page) == 0
+    page.value("times.come(); times.wait = null")
+    page.wait_for("player.time() > 0")
+    assert time_of(page) == pytest.approx(VARIABLE.times[1], abs=1e-3)
+
+
 def test_shift_and_arrows_go_to_annotated_seconds_of_what_is_shown(page: Tab) -> None:
     show(page, MOVING.name, "{ time: 2.5, hidden: ['truth'] }")
     places = []
@@ -408,6 +458,22 @@ def test_digits_toggle_objects_and_m_mutes(page: Tab) -> None:
     page.press("m")
     assert page.value("document.querySelector('video').muted") != muted
     assert page.value("document.querySelector('[data-act=mute]').getAttribute('aria-pressed')") == json.dumps(not muted)
+
+
+def test_a_louder_film_is_no_longer_mute_and_without_a_film_there_is_nothing_to_hear(page: Tab) -> None:
+    show(page, MOVING.name)
+    page.value("document.querySelector('video').muted = true")
+    page.value(
+        "document.querySelector('.volume').value = 0.5; document.querySelector('.volume').dispatchEvent(new Event('input'))"
+    )
+    sound = "[...document.querySelector('.sound').children].map(({ disabled }) => disabled)"
+    assert page.value(f"[document.querySelector('video').muted, {sound}]") == [False, [False, False]]
+    assert page.value("document.querySelector('[data-act=mute]').ariaPressed") == "false"
+    assert page.value("document.querySelector('video').ariaLabel") == "Video moving.mp4"
+    show(page, "absent")
+    assert page.value(sound) == [True, True]
+    page.press("m")
+    assert page.value("document.querySelector('video').muted") is False
 
 
 def test_keys_are_left_alone_while_typing_on_buttons_and_when_the_player_is_out_of_sight(page: Tab) -> None:
@@ -780,7 +846,7 @@ def test_a_page_is_made_of_its_parts_in_order(tmp_path: Path) -> None:
     component = player_component("own", {"a": 1}, [], tmp_path)
     assert component.html_template == f"<div>{(PAGE / 'player.html').read_text(encoding='utf-8')}</div>"
     assert component.css_template.endswith(".own {}")
-    parts = [component.js_on_load.index(part) for part in ("const { makeTimeline", "const makePlayer =", "// own script")]
+    parts = [component.js_on_load.index(part) for part in ("const { makeTimeline", "const { makePlayer,", "// own script")]
     assert parts == sorted(parts)
     assert component.value == {"a": 1}
 

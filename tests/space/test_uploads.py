@@ -1,8 +1,11 @@
 """What is taken of what people upload, told by real files; and that what is kept goes."""
 
 import struct
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,9 @@ from written_videos import write_sound
 from written_videos import write_video
 
 from r_avst.space.uploads import NAME_SHOWN
+from r_avst.space.uploads import Kept
 from r_avst.space.uploads import Limits
+from r_avst.space.uploads import Room
 from r_avst.space.uploads import UploadedVideo
 from r_avst.space.uploads import UploadError
 from r_avst.space.uploads import Uploads
@@ -202,6 +207,35 @@ def test_far_too_many_frames_are_refused(tmp_path: Path) -> None:
     assert "more than 480 frames" in refused(path, Limits(2, 1, 320))
 
 
+def write_sound_at(path: Path, moments: range | list[int]) -> Path:
+    """A second of pictures with a byte of sound at each of these milliseconds, and a header that says a second."""
+    with av.open(str(path), "w", format="matroska") as container:
+        stream: Any = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        sound: Any = container.add_stream("pcm_u8", rate=48000, layout="mono")
+        for _ in range(10):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")))
+        container.mux(stream.encode(None))
+        for moment in moments:
+            packet = av.Packet(b"\x90")
+            packet.stream, packet.time_base, packet.pts, packet.dts = sound, Fraction(1, 1000), moment, moment
+            container.mux(packet)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"\x44\x89\x88") + 3
+    content[place : place + 8] = struct.pack(">d", 1000.0)
+    path.write_bytes(bytes(content))
+    return path
+
+
+def test_sound_in_far_too_many_pieces_is_refused(tmp_path: Path) -> None:
+    assert check_upload(write_sound_at(tmp_path / "few.mkv", range(0, 1000, 10)), Limits(2, 1, 320)).has_sound
+    assert "more than 1,000 pieces" in refused(write_sound_at(tmp_path / "many.mkv", [1] * 1100), Limits(2, 1, 320))
+
+
+def test_sound_days_behind_the_picture_is_refused(tmp_path: Path) -> None:
+    assert "lasts 1,000,000.0 s" in refused(write_sound_at(tmp_path / "far.mkv", [1_000_000_000]))
+
+
 def test_names_are_names_and_nothing_else(tmp_path: Path, clip: Path) -> None:
     names = [
         "$(touch pwned).mp4",
@@ -240,8 +274,10 @@ def test_a_session_has_one_video_and_nothing_stays_of_what_it_had(tmp_path: Path
     assert second.video.path.name == "video.mp4"
     assert files(tmp_path / "kept") == [second.video.path]
     assert files(tmp_path / "in") == [second.received]
-    uploads.drop("a")
-    uploads.drop("a")
+    uploads.drop(first)
+    assert uploads.of_session("a") == second, "what is gone already takes nothing with it"
+    uploads.drop(second)
+    uploads.drop(second)
     assert files(tmp_path) == []
     assert list((tmp_path / "in").iterdir()) == []
 
@@ -264,16 +300,16 @@ def test_the_same_upload_of_two_sessions_goes_with_the_last_of_them(tmp_path: Pa
     same = received(clip, tmp_path / "in")
     first, second = uploads.take("a", same), uploads.take("b", same)
     assert first.token != second.token
-    uploads.drop("a")
+    uploads.drop(first)
     assert same.exists()
     assert files(tmp_path / "kept") == [second.video.path]
     assert second.video.path.read_bytes() == clip.read_bytes()
-    uploads.drop("b")
+    uploads.drop(second)
     assert files(tmp_path) == []
 
 
 def test_a_video_goes_after_its_time(tmp_path: Path, clip: Path) -> None:
-    uploads = Uploads(tmp_path / "kept", LIMITS, seconds=0.3)
+    uploads = Uploads(tmp_path / "kept", LIMITS, room=Room(seconds=0.3))
     uploads.take("a", received(clip, tmp_path / "in"))
     assert len(files(tmp_path)) == 2
     end = time.monotonic() + 5
@@ -287,3 +323,48 @@ def test_a_file_that_is_gone_already_is_said_to_be(tmp_path: Path) -> None:
     with pytest.raises(UploadError, match="upload it again"):
         Uploads(tmp_path / "kept", LIMITS).take("a", tmp_path / "gone.mp4")
     assert files(tmp_path) == []
+
+
+def test_videos_of_many_names_cost_one_thread_and_there_is_an_end_of_them(tmp_path: Path, clip: Path) -> None:
+    uploads = Uploads(tmp_path / "kept", LIMITS, room=Room(videos=5))
+    same, before = received(clip, tmp_path / "in"), threading.active_count()
+    first, *_ = [uploads.take(f"{number}", same) for number in range(5)]
+    assert threading.active_count() <= before + 1
+    with pytest.raises(UploadError, match=r"too many visitors.*again in some minutes"):
+        uploads.take("another", same)
+    assert len(files(tmp_path / "kept")) == 5
+    uploads.take("4", same)
+    uploads.drop(first)
+    uploads.take("another", same)
+
+
+def test_there_is_an_end_of_what_is_kept_in_bytes(tmp_path: Path, clip: Path) -> None:
+    uploads = Uploads(tmp_path / "kept", LIMITS, room=Room(megabytes=1))
+    filled = received(clip, tmp_path / "in" / "1")
+    with filled.open("ab") as file:
+        file.write(struct.pack(">I4s", 600_000, b"free") + b"\0" * 599_992)
+    uploads.take("a", filled)
+    with pytest.raises(UploadError, match="too many visitors"):
+        uploads.take("b", copied(filled, received(clip, tmp_path / "in" / "2")))
+    assert len(files(tmp_path)) == 2
+
+
+def test_who_uploads_twice_at_once_has_one_video(tmp_path: Path, clip: Path) -> None:
+    uploads = Uploads(tmp_path / "kept", LIMITS)
+    sent = [received(clip, tmp_path / "in" / str(number)) for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda path: uploads.take("a", path), sent))
+    kept = uploads.of_session("a")
+    assert kept is not None
+    assert sorted(files(tmp_path)) == sorted([kept.video.path, kept.received])
+
+
+def test_who_keeps_more_of_a_video_is_told_when_it_is_gone(tmp_path: Path, clip: Path) -> None:
+    told: list[tuple[Kept, bool]] = []
+    uploads = Uploads(tmp_path / "kept", LIMITS, lambda kept: told.append((kept, kept.video.path.exists())))
+    first = uploads.take("a", received(clip, tmp_path / "in" / "1"))
+    second = uploads.take("a", received(clip, tmp_path / "in" / "2"))
+    assert told == [(first, False)]
+    uploads.drop(second)
+    uploads.drop(second)
+    assert told == [(first, False), (second, False)]

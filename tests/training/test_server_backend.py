@@ -460,7 +460,8 @@ def test_a_streamed_answer_is_the_answer(clips: list[Path]) -> None:
     assert len({own.text for own in partials}) >= 3
     assert all(ANSWER.startswith(own.text) for own in partials)
     assert [len(own.text) for own in partials] == sorted(len(own.text) for own in partials)
-    assert {(own.question_id, own.processed_size) for own in partials} == {("q0", (56, 28))}
+    assert {own.processed_size for own in partials if own.text} == {(56, 28)}
+    assert {own.question_id for own in partials} == {"q0"}
     first, second = (asked.body for asked in server.asked)
     assert (first.pop("stream"), first.pop("stream_options")) == (True, {"include_usage": True})
     assert first == second
@@ -499,11 +500,10 @@ def test_a_stream_says_how_it_ended(clips: list[Path], usage: bool) -> None:
         (fails(400, "too many images"), "too many images"),
     ],
 )
-def test_what_breaks_off_or_is_refused_is_no_answer(clips: list[Path], step: Step, said: str) -> None:
-    with running_openai(step) as server:
-        _, last = watched(backend(server).stream(ask(clips[0])))
-    assert isinstance(last, Unanswered)
-    assert re.search(said, last.reason), last.reason
+def test_what_breaks_off_or_is_refused_is_for_whoever_runs_the_server(clips: list[Path], step: Step, said: str) -> None:
+    """What a server says may hold its address: it is no `Unanswered`, which a visitor reads."""
+    with running_openai(step) as server, pytest.raises(ServerError, match=said):
+        list(backend(server).stream(ask(clips[0])))
     assert len(server.asked) == 1
 
 
@@ -544,3 +544,24 @@ def test_a_stream_that_is_closed_gives_up_the_connection(clips: list[Path]) -> N
         sent = server.events_sent
         time.sleep(0.5)
         assert server.events_sent == sent < 100
+
+
+def test_who_leaves_while_the_video_is_read_does_not_wait_and_the_server_is_not_asked(
+    clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = threading.Event()
+
+    def slow(path: Path, settings: MediaSettings) -> Any:
+        assert read.wait(30)
+        return read_clip(path, settings)
+
+    monkeypatch.setattr("r_avst.training.server_backend.read_clip", slow)
+    with running_openai(FINE) as server:
+        before = set(threading.enumerate())
+        items = backend(server).stream(ask(clips[0]))
+        assert next(items) == Partial("q0", "", None)
+        items.close()
+        read.set()
+        for thread in set(threading.enumerate()) - before:
+            thread.join(30)
+        assert server.asked == []
