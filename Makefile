@@ -20,14 +20,14 @@ TINY_OPTIONS := --fps 2 --max-frames 16 --min-pixels 784 --max-pixels 784 --deci
 TINY := $(and $(wildcard $(LEARNED)/trained),$(wildcard release/tiny.jsonl))
 METRIC_FILES := $(wildcard metrics/avst_metrics/*.py metrics/avst_metrics/*.md metrics/avst_metrics/*.txt)
 
-.PHONY: help demo space tables learn learn-all test lint bench clean
+.PHONY: help demo space tables learn learn-all test coverage lint bench clean
 
 help:
 	@echo "make demo    build a data set from a synthetic world, load it, score constant answers (release/), train a tiny model, score it; no network"
 	@echo "make space   open the page that shows boxes over the playing video: on what make demo made, else on a made-up data set"
 	@echo "make tables  build the data set from the released annotations, score constant answers beside the paper's models"
 	@echo "make learn   train a tiny model on synthetic clips and check that it learned (learn/), minutes; learn-all: all tasks, three seeds"
-	@echo "make test    the whole suite with coverage"
+	@echo "make test    the whole suite but what takes minutes (pytest -m slow); make coverage: the same, a sixth slower, with coverage"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   the benchmarks, side by side; writes bench/results.json"
 	@echo "make clean   remove what the others made"
@@ -84,6 +84,9 @@ learn-all: $(VENV)/train
 	$(BIN)/python -m r_avst.training.learn.learn --out learn
 
 test: $(VENV)/dev
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+coverage: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 -m "not slow" --cov --cov-report=term
 
 # Type checkers do not follow an editable install through package-dir: check an ordinary one.

@@ -239,6 +239,7 @@ def test_every_console_script_answers_from_another_folder(elsewhere: tuple[Path,
 
 
 @pytest.mark.parametrize("module", sorted({target.split(":")[0] for target in SCRIPTS.values()}))
+@pytest.mark.slow
 def test_every_verb_answers_as_a_module(elsewhere: tuple[Path, dict[str, str]], module: str) -> None:
     answered = ran([sys.executable, "-m", module, "--help"], elsewhere)
     assert (answered.returncode, answered.stderr) == (0, "")

@@ -211,7 +211,7 @@ def killed_after(command: list[str], seconds: float) -> bool:
     return False
 
 
-@pytest.mark.parametrize("moments", [5, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("moments", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_build_killed_at_many_moments_ends_with_the_same_bytes(tmp_path: Path, moments: int) -> None:
     def command(name: str) -> list[str]:
         script = "import sys; from r_avst.dataset_builder.build import main; sys.exit(main(sys.argv[1:]))"

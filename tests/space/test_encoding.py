@@ -275,6 +275,7 @@ print(peak_memory())
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     peaks = []
     for seconds in (12, 120):

@@ -120,6 +120,7 @@ def test_a_limit_takes_the_first_questions(data: TrainingData, tmp_path: Path) -
     assert skipped == []
 
 
+@pytest.mark.slow
 def test_several_processes_read_the_same(data: TrainingData, tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     assert load(data, tmp_path / "1") == load(data, tmp_path, processes=2)

@@ -330,6 +330,7 @@ def test_processes_that_found_other_questions_are_named(work: Path) -> None:
         check_ranks_agree([all_rows, fewer])
 
 
+@pytest.mark.slow
 def test_two_processes_with_other_questions_both_stop(work: Path) -> None:
     code = "import sys; from r_avst.training.grpo import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["--recipe", "tiny", *DATA, "--output_dir", "runs/two", "--report_to", "none"]

@@ -161,6 +161,7 @@ def test_boxes_asked_for_now_and_then_are_scored_every_second(data: TrainingData
     assert (lower, higher) == (pytest.approx(4 / 6 * 2 / 3), pytest.approx(4 / 6))
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_and_asks_nothing_twice(data: TrainingData, tmp_path: Path) -> None:
     out = tmp_path / "preds.jsonl"
     with running_openai(default=lambda last: Step(body=answer(last).body, seconds=0.4)) as server:

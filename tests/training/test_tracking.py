@@ -242,6 +242,7 @@ test_tracking.with_pictures(tiny_trainer(out, report_to=["trackio"], project="ti
 """
 
 
+@pytest.mark.slow
 def test_trackio_gets_the_pictures(tmp_path: Path, video: Path) -> None:
     pytest.importorskip("trackio", reason="sends to trackio: pip install 'r-avst[track]'")
     here = Path(__file__)

@@ -185,7 +185,7 @@ def weights(output: Path) -> dict[str, torch.Tensor]:
     ("family", "adapter"),
     [
         ("vl", False),
-        ("omni", True),
+        pytest.param("omni", True, marks=pytest.mark.slow),
         pytest.param("vl", True, marks=pytest.mark.slow),
         pytest.param("omni", False, marks=pytest.mark.slow),
     ],

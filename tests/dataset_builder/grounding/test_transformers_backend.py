@@ -306,6 +306,7 @@ def peak(detector: Path, tracker: Path, number: int) -> float:
     return float(done.stdout)
 
 
+@pytest.mark.slow
 def test_peak_memory_does_not_grow_with_the_number_of_frames(detector_folder: Path, tracker_folder: Path) -> None:
     short, long = (peak(detector_folder, tracker_folder, number) for number in (20, 200))
     assert long < 1.05 * short  # 1.08 when nothing is forgotten

@@ -359,6 +359,7 @@ def peak(stage: BoxStage, seconds: int) -> float:
     return float(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_video_of_ten_minutes_takes_no_more_memory_than_one_of_a_minute(tiny: BoxStage, tmp_path: Path) -> None:
     stage = replace(tiny, videos=tmp_path, frames_per_second=1, detect_every=5.0)
     assert peak(stage, 600) < 1.1 * peak(stage, 60)

@@ -31,6 +31,7 @@ def no_run(*_: object) -> Result:
 
 
 @pytest.mark.usefixtures("short")
+@pytest.mark.slow
 def test_a_run_goes_all_the_way_and_is_not_repeated(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
