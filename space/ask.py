@@ -574,6 +574,7 @@ def _video_input() -> gr.Video:
         sources=["upload", "webcam"],
         include_audio=True,
         webcam_options=gr.WebcamOptions(mirror=False),  # mirroring would start ffmpeg on a file not yet checked
+        height=280,
         elem_id="ask-video",
     )
 

@@ -30,6 +30,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def _own_uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `main` says of the folder of uploads is forgotten after a test."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+
+
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
@@ -82,7 +88,7 @@ def test_it_says_what_it_serves_and_leaves_nothing_behind(
             config: dict[str, Any] = json.load(answer)
         assert config["title"] == "R-AVST: boxes over the playing video"
         assert [path for path in tmp_path.iterdir() if path.name.startswith("r-avst-space-")]
-    assert {path.name for path in tmp_path.iterdir()} - left <= {"gradio", "pytest-of-root"}
+    assert {path.name for path in tmp_path.iterdir()} - left <= {"gradio", "pytest-of-root", "uploads"}
 
 
 def hub_videos(cache: Path, source: Path) -> None:

@@ -107,7 +107,11 @@ def test_improper_ids_are_passed_over_and_the_first_of_two_counts(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["v.zip", "v.tar", "v.tar.gz"])
-@pytest.mark.parametrize("content", [b"<html>Not found</html>", b"PK\x03\x04" + b"\x00" * 50, tarred(CONTENT, "w:gz")[:80]])
+@pytest.mark.parametrize(
+    "content",
+    [b"<html>Not found</html>", b"PK\x03\x04" + b"\x00" * 50, tarred(CONTENT, "w:gz")[:80]],
+    ids=["page", "zip", "gzip"],  # the time is in the last one, and processes that share the tests must name them alike
+)
 def test_what_is_no_archive_is_named(name: str, content: bytes) -> None:
     with pytest.raises(ArchiveError, match=rf"^{name}: it cannot be read as an archive"):
         members_of(name, [io.BytesIO(content)])
