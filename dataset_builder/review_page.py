@@ -5,14 +5,12 @@ the functions here for one question at a time and writes what it gets as text or
 ``<img src=x onerror=...>`` stays a name.
 """
 
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import gradio as gr
 
@@ -20,6 +18,9 @@ from r_avst.metrics.avst_metrics.answers import ParsedAnswer
 from r_avst.metrics.avst_metrics.answers import is_visible
 from r_avst.metrics.avst_metrics.answers import parse_answer
 
+from .page_server import View
+from .page_server import answering
+from .page_server import file_url
 from .ratings import Rating
 from .ratings import RatingError
 from .ratings import append_rating
@@ -32,7 +33,6 @@ from .review_questions import ReviewQuestion
 
 HERE = Path(__file__).parent
 AS_IT_IS = ("question_id", "video_id", "question", "question_type", "span", "duration", "width", "height")
-View = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def serve_review(review: Review, rater: str, folder: Path, host: str, port: int 
 
 def _page(review: Review, rater: str) -> gr.Blocks:
     """The page, not launched yet; ``rater`` is who rates until another name is typed."""
-    functions = [_answering(function, review) for function in (open_review, show_question, store_rating)]
+    functions = [answering(own, review, RatingError) for own in (open_review, show_question, store_rating)]
     page = gr.Blocks(title="R-AVST review", analytics_enabled=False)
     with page:
         gr.HTML(
@@ -135,19 +135,6 @@ def _position(review: Review, question_id: Any) -> int:
     raise RatingError(f"there is no question {question_id!r:.80} in this review")
 
 
-def _answering(function: Callable[[Review, Mapping[str, Any]], View], review: Review) -> Callable[[Any], View]:
-    """The function as the page calls it: errors come back as ``{"error": message}``."""
-
-    def answer(request: Any) -> View:
-        try:
-            return function(review, request if isinstance(request, dict) else {})
-        except RatingError as error:
-            return {"error": str(error)}
-
-    answer.__name__ = function.__name__  # under which the script finds it
-    return answer
-
-
 def _ratings_of(review: Review, rater: str) -> dict[str, Rating]:
     """A rater's last rating of each question as it is now. The file is read anew: other processes write to it too."""
     if not review.ratings.exists():
@@ -177,7 +164,7 @@ def _view(review: Review, own: Mapping[str, Rating], position: int) -> View:
         "rated": len(own),
         "score": rating.score if rating else None,
         "comment": rating.comment if rating else "",
-        "video": f"gradio_api/file={quote(str(path.absolute()))}" if path else None,
+        "video": file_url(path) if path else None,
         **{name: getattr(question, name) for name in AS_IT_IS},
         "objects": [{"name": track.name, "frames": _boxes_by_time(track)} for track in question.objects],
         "answer": _answer_view(parse_answer(question.answer)),

@@ -65,9 +65,13 @@ def load_questions(dataset: str, split: str) -> list[BenchmarkQuestion]:
     Raises:
         BenchmarkError: it cannot be loaded, or lacks a column.
     """
-    rows = load_rows(dataset, split, COLUMNS)
+    return questions_of(load_rows(dataset, split, COLUMNS))
+
+
+def questions_of(rows: datasets.Dataset) -> list[BenchmarkQuestion]:
+    """The questions of rows that have `COLUMNS` at least, in their order."""
     label_names = rows.features["event_labels"].feature.names
-    return [_question(row, label_names) for row in rows]
+    return [_question(row, label_names) for row in rows.select_columns(COLUMNS)]
 
 
 def load_rows(dataset: str, split: str, columns: Sequence[str]) -> datasets.Dataset:

@@ -224,10 +224,11 @@ def serve(options: argparse.Namespace, scratch: Path) -> None:
     browse = load(options, scratch)
     asker, unavailable = load_asker(options)
     limits = Limits(options.max_seconds, options.max_megabytes, options.max_side)
-    exports = Exports(scratch / "exports")
+    folder = scratch / "exports"
+    exports = Exports(folder)
     try:
         page = make_page(browse, exports, asker, unavailable, limits, scratch)
-        url = launch(page, options.host, options.port, limits.megabytes * 1_000_000 if asker else 1, scratch / "exports")
+        url = launch(page, options.host, options.port, limits.megabytes * 1_000_000 if asker else 1, folder)
         serve_videos(page.app, browse.videos)
         print("\n".join(described(browse, url)), flush=True)
         page.block_thread()

@@ -26,13 +26,13 @@ import gradio as gr
 from gradio.context import Context
 from gradio.utils import get_upload_folder
 
+from r_avst.dataset_builder.page_server import file_url
 from r_avst.dataset_builder.question_forms import ask_about_object
 from r_avst.dataset_builder.question_forms import ask_about_span
 from r_avst.dataset_builder.records import WHEN
 from r_avst.dataset_builder.records import WHEN_WHERE
 from r_avst.dataset_builder.records import WHERE_SILENT
 from r_avst.dataset_builder.records import WHERE_SOUNDING
-from r_avst.dataset_builder.video import VideoError
 from r_avst.metrics.avst_metrics.answers import ParsedAnswer
 from r_avst.metrics.avst_metrics.answers import Task
 from r_avst.metrics.avst_metrics.answers import is_visible
@@ -52,9 +52,8 @@ from r_avst.training.plans import Plan
 from r_avst.training.plans import open_streaming_backend
 from r_avst.training.streaming import BEAT
 
-from .media import clock_start
-from .media import file_url
 from .media import media_view
+from .media import shown_start
 from .overlay import player_component
 from .scenes import Said
 from .scenes import Scene
@@ -388,7 +387,7 @@ class AskPage:
             duration=video.duration,
             frame=video.size,
             video=file_url(video.path),
-            start=_start(video.path),
+            start=shown_start(video.path),
             objects=objects,
             layers=layers,
         )
@@ -466,13 +465,6 @@ def _received(path: str) -> Path:
     if not found.is_relative_to(Path(get_upload_folder()).resolve()):
         raise UploadError("This file was not uploaded: upload it.")
     return found
-
-
-def _start(path: Path) -> float:
-    try:
-        return clock_start(path)
-    except VideoError:  # the session ended while its answer was written
-        return 0.0
 
 
 # --- telling ----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ The page gets an index of all questions at once, in columns, and filters and sor
 its video says beside the pictures, come when they are looked at. Nothing is kept for a visitor, so visitors cannot meet.
 """
 
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 from typing import Final
 
-from r_avst.dataset_builder.video import VideoError
 from r_avst.metrics.avst_metrics.answers import NOT_VISIBLE
 from r_avst.metrics.avst_metrics.answers import ParsedAnswer
 from r_avst.metrics.avst_metrics.answers import Track
@@ -21,15 +19,16 @@ from r_avst.metrics.avst_metrics.names import NameMatcher
 from r_avst.metrics.avst_metrics.scores import QuestionScore
 from r_avst.metrics.avst_metrics.scores import score_questions
 from r_avst.metrics.avst_metrics.word_vectors import load_word_vectors
+from r_avst.metrics.benchmark import COLUMNS as QUESTION_COLUMNS
 from r_avst.metrics.benchmark import BenchmarkError
 from r_avst.metrics.benchmark import BenchmarkQuestion
-from r_avst.metrics.benchmark import load_questions
 from r_avst.metrics.benchmark import load_rows
+from r_avst.metrics.benchmark import questions_of
 from r_avst.metrics.predictions import PredictionError
 from r_avst.metrics.predictions import read_predictions
 
-from .media import clock_start
 from .media import media_view
+from .media import shown_start
 from .media import video_url
 from .scenes import TRUTH
 from .scenes import Said
@@ -40,7 +39,7 @@ from .scenes import layers_of
 from .scenes import shown_scores
 from .scenes import view
 
-COLUMNS: Final = ("question_id", "video_id", "question", "question_type", "duration", "width", "height", "objects")
+COLUMNS: Final = (*QUESTION_COLUMNS, "video_id", "question", "objects")
 INDEX_DECIMALS: Final = 3  # of scores that questions are sorted by
 
 
@@ -129,10 +128,10 @@ def load_browse(
         WordVectorsError: there are no such word vectors.
     """
     names = NameMatcher(load_word_vectors(word_vectors))
-    questions = load_questions(dataset, split)
+    rows = load_rows(dataset, split, COLUMNS)
+    questions = questions_of(rows)
     if not questions:
         raise BenchmarkError(f"the split {split!r} of {dataset!r} holds no question: is it the right --split?")
-    rows = load_rows(dataset, split, COLUMNS)
     models: list[Model] = []
     for path in predictions:
         if path.stem in (TRUTH, *(own.name for own in models)):
@@ -199,21 +198,7 @@ def media_for(browse: Browse, request: Mapping[str, Any]) -> View:
     Raises:
         BrowseError: there is no such question.
     """
-    path = browse.video(browse.place(request))
-    return media_view(path) if path else {"frame_times": None, "peaks": None}
-
-
-def answering(function: Callable[[Browse, Mapping[str, Any]], View], browse: Browse) -> Callable[[Any], View]:
-    """The function as the page calls it: errors come back as ``{"error": message}``."""
-
-    def answer(request: Any) -> View:
-        try:
-            return function(browse, request if isinstance(request, dict) else {})
-        except BrowseError as error:
-            return {"error": str(error)}
-
-    answer.__name__ = function.__name__  # under which the script finds it
-    return answer
+    return media_view(browse.video(browse.place(request)))
 
 
 # --- a scene ----------------------------------------------------------------------------------------------------------
@@ -238,18 +223,10 @@ def question_scene(browse: Browse, place: int) -> Scene:
         duration=row["duration"],
         frame=own.frame_size,
         video=video_url(row["video_id"]) if path else None,
-        start=_start(path),
+        start=shown_start(path) if path else 0.0,
         objects=objects,
         layers=layers,
     )
-
-
-def _start(path: Path | None) -> float:
-    """A file that cannot be read begins anywhere: the browser will say that it cannot play it."""
-    try:
-        return clock_start(path) if path else 0.0
-    except VideoError:
-        return 0.0
 
 
 def _truth(own: BenchmarkQuestion, row: Mapping[str, Any]) -> Truth:

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 from typing import TypeVar
 
+from r_avst.dataset_builder.page_server import answering
+from r_avst.dataset_builder.page_server import file_url
+
 from .browse import Browse
 from .browse import BrowseError
-from .browse import answering
 from .browse import index_of
 from .browse import media_for
 from .browse import question_scene
 from .browse import scene_of
 from .exports import Exports
 from .exports import Job
-from .media import file_url
 from .overlay import player_component
 from .scenes import View
 
@@ -32,7 +33,7 @@ def add_browse_tab(browse: Browse, exports: Exports) -> None:
         return playable_view(exports)(_video(own, own.place(request)))
 
     functions = (index_of, scene_of, media_for, annotated_for, playable_for)
-    player_component("browse", None, [answering(function, browse) for function in functions])
+    player_component("browse", None, [answering(function, browse, BrowseError) for function in functions])
 
 
 def annotated_job(browse: Browse, exports: Exports, request: Mapping[str, Any]) -> View:

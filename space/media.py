@@ -32,11 +32,6 @@ class Media:
     peaks: tuple[float, ...] | None
 
 
-def file_url(path: Path) -> str:
-    """The address at which Gradio serves a file, with parts of it on demand; relative to the page."""
-    return f"gradio_api/file={quote(str(path.absolute()))}"
-
-
 def video_url(video_id: str) -> str:
     """The address of a video of the data set; relative to the page. It says nothing of where the file lies."""
     return f"{VIDEOS}/{quote(video_id, safe='')}"
@@ -60,6 +55,14 @@ def clock_start(path: Path) -> float:
         VideoError: the file cannot be used.
     """
     return _clock_start(path, _changed(path))
+
+
+def shown_start(path: Path) -> float:
+    """`clock_start`, or 0 for a file that cannot be read, or is gone: the browser will say that it cannot play it."""
+    try:
+        return clock_start(path)
+    except VideoError:
+        return 0.0
 
 
 @lru_cache(maxsize=KEPT)
@@ -89,10 +92,10 @@ def _peaks(path: Path) -> tuple[float, ...] | None:
     return tuple(np.round(np.maximum.reduceat(np.abs(sound), starts) / loudest, 3).tolist())
 
 
-def media_view(path: Path) -> dict[str, Any]:
-    """What the player asks for beside the scene: JSON of `Media`; nothing where the file cannot be read."""
+def media_view(path: Path | None) -> dict[str, Any]:
+    """What the player asks for beside the scene: JSON of `Media`; nothing where there is no file that can be read."""
     try:
-        media = media_of(path)
+        media = media_of(path) if path else None
     except VideoError:
-        return {"frame_times": None, "peaks": None}
-    return {"frame_times": media.frame_times, "peaks": media.peaks}
+        media = None
+    return {"frame_times": media and media.frame_times, "peaks": media and media.peaks}

@@ -13,6 +13,7 @@ from review_data import WIDTH
 from review_data import square_box
 from review_data import write_review_data
 
+from r_avst.dataset_builder.page_server import answering
 from r_avst.dataset_builder.video import find_videos
 from r_avst.metrics.avst_metrics.answers import parse_answer
 from r_avst.metrics.avst_metrics.names import NameMatcher
@@ -22,7 +23,6 @@ from r_avst.metrics.benchmark import load_questions
 from r_avst.metrics.predictions import PredictionError
 from r_avst.space.browse import Browse
 from r_avst.space.browse import BrowseError
-from r_avst.space.browse import answering
 from r_avst.space.browse import index_of
 from r_avst.space.browse import load_browse
 from r_avst.space.browse import media_for
@@ -80,7 +80,7 @@ def test_boxes_in_a_space_that_looks_wrong_are_told(folder: Path, tmp_path: Path
     assert warning.startswith("unit.jsonl: 1 of 1 predicted boxes have coordinates beyond the frame")
     assert "exact" in naming
     assert str(folder) not in json.dumps(index_of(browse, {}))
-    assert str(folder) not in answering(scene_of, browse)({"question_id": "x"})["error"]
+    assert str(folder) not in answering(scene_of, browse, BrowseError)({"question_id": "x"})["error"]
 
 
 def test_a_scene_holds_truth_and_models(browse: Browse) -> None:
@@ -114,7 +114,7 @@ def test_what_a_model_wrote_is_text_and_nothing_else(browse: Browse) -> None:
 )
 def test_a_request_for_nothing_is_an_error_that_says_so(browse: Browse, request_: Any) -> None:
     for function in (scene_of, media_for):
-        assert "there is no question" in answering(function, browse)(request_)["error"]
+        assert "there is no question" in answering(function, browse, BrowseError)(request_)["error"]
     with pytest.raises(BrowseError):
         browse.place({"question_id": "x"})
 

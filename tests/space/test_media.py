@@ -9,9 +9,9 @@ from sounding_clips import write_sounding_clip
 from r_avst.dataset_builder.video import VideoError
 from r_avst.space.media import PEAKS
 from r_avst.space.media import clock_start
-from r_avst.space.media import file_url
 from r_avst.space.media import media_of
 from r_avst.space.media import media_view
+from r_avst.space.media import shown_start
 
 
 def test_the_waveform_is_loud_where_the_tone_is(tmp_path: Path) -> None:
@@ -47,7 +47,5 @@ def test_silence_and_what_is_no_video_have_no_waveform(tmp_path: Path) -> None:
     assert media_view(tmp_path / "absent.mp4") == {"frame_times": None, "peaks": None}
     with pytest.raises(VideoError, match=r"absent\.mp4"):
         clock_start(tmp_path / "absent.mp4")
-
-
-def test_an_address_is_quoted(tmp_path: Path) -> None:
-    assert file_url(Path("/a folder/film #1 50%?.mp4")) == "gradio_api/file=/a%20folder/film%20%231%2050%25%3F.mp4"
+    assert shown_start(tmp_path / "absent.mp4") == shown_start(broken) == 0.0
+    assert media_view(None) == {"frame_times": None, "peaks": None}
