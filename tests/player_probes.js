@@ -1,6 +1,7 @@
 // What tests of the player look with, in place of eyes; pixels alone count, not what the player says of itself.
 // `probe.red`: the bounding box of what is red in a panel's picture. `probe.painted`: the box whose lines of a colour are
 // met on a panel's canvas on the way out from the middle of another box. Both in pixels of the film.
+// `probe.settled`: resolves when the frame on screen is the one of a moment of the file's clock and the player was called for it.
 // `probe.runs`: where on the timeline, between two heights, a colour is; `probe.rows`: at which heights it is in a column.
 (() => {
   const pixels = (source, width, height) => {
@@ -37,12 +38,35 @@
     const { scale, left, top } = letterbox(canvas);
     return [(x1 - left) / scale, (y1 - top) / scale, (x2 - left) / scale, (y2 - top) / scale];
   };
+  const STILL = 500; // ms without another frame after which a browser has stopped beside the moment it was sent to
+  const same = (one, other) => Math.abs(one - other) < 0.002; // seconds
+  const onScreen = () => {
+    if (video().readyState < 2) return null;
+    const frame = new VideoFrame(video()),
+      time = frame.timestamp / 1e6;
+    frame.close();
+    return time;
+  };
   const note = (_, { mediaTime }) => {
-    probe.mediaTime = mediaTime;
+    Object.assign(probe, { mediaTime, called: [mediaTime, onScreen()] }); // either may be behind the other
     video().requestVideoFrameCallback(note);
   };
   video().requestVideoFrameCallback(note);
   window.probe = {
+    settled(time) {
+      return new Promise((done) => {
+        let before = null,
+          since = 0;
+        const look = (now) => {
+          const shown = onScreen(),
+            called = !video().seeking && this.called.some((at) => same(at, shown));
+          if (!called || shown !== before) [before, since] = [shown, now];
+          if (called && (same(shown, time) || now - since > STILL)) requestAnimationFrame(() => done(true));
+          else requestAnimationFrame(look);
+        };
+        requestAnimationFrame(look);
+      });
+    },
     red(side, frame = null) {
       const mirror = side ? panel(side).querySelector(".mirror") : null;
       const [width, height] = side ? [mirror.width, mirror.height] : size();

@@ -90,12 +90,19 @@ def show(page: Tab, name: str, options: str = "{ hidden: [] }") -> None:
 
 
 def seek(page: Tab, time: float) -> None:
-    """Goes to a time and waits until its frame is on screen and drawn over; no frame comes if it is there already."""
-    page.value(f"""new Promise((done) => {{
-      document.querySelector("video").requestVideoFrameCallback(() => requestAnimationFrame(() => done(true)));
-      setTimeout(() => done(false), 500);
-      player.seek({time});
-    }})""")
+    """Goes to a time and waits until its frame is on screen and drawn over."""
+    page.value(f"player.seek({time})")
+    settle(page)
+
+
+def settle(page: Tab) -> None:
+    page.value("probe.settled(player.time() + (window.scene?.start ?? 0))")
+
+
+def press_and_settle(page: Tab, key: str, shift: bool = False) -> None:
+    """Presses a key that goes elsewhere and waits for the frame there."""
+    page.press(key, shift)
+    settle(page)
 
 
 def choose(page: Tab, selector: str, value: str) -> None:
@@ -142,17 +149,15 @@ def play_and_look(page: Tab, frames: int, sides: tuple[int, ...] = (0,), meanwhi
     """
     found: list[dict[str, Any]] = page.value(f"""new Promise((done) => {{
       const video = document.querySelector("video"), found = [];
-      let looked = 0;
       const look = (_, {{ mediaTime }}) => {{
         const drawn = player.drawn().find(({{ truth, side }}) => truth && side === 0), frame = new VideoFrame(video);
-        looked++;
         if (drawn && Math.abs(drawn.time - frame.timestamp / 1e6) < 0.001) {{
           const sides = probe.seen({list(sides)}, {list(TRUTH_RGB)}, {TRUTH_LINE}, frame);
           found.push({{ mediaTime, sides, drawn: drawn.box, paused: video.paused }});
         }}
         frame.close();
         if (found.length === {frames // 2}) {{ {meanwhile} }}
-        if (found.length < {frames} && looked < {2 * frames} && !video.ended) video.requestVideoFrameCallback(look);
+        if (found.length < {frames} && !video.ended) video.requestVideoFrameCallback(look);
         else {{ video.pause(); done(found); }}
       }};
       video.requestVideoFrameCallback(look);
@@ -387,16 +392,6 @@ def test_arrow_keys_step_by_frames_of_any_length(page: Tab) -> None:
         assert_on_the_square(seen(page)[0], stepped)
     expected = [VARIABLE.times[place] for place in (1, 2, 3, 4, 5, 6, 5, 4)]
     assert stepped == pytest.approx(expected, abs=1e-3)
-
-
-def press_and_settle(page: Tab, key: str, shift: bool = False) -> None:
-    """Presses a key that goes elsewhere and waits for the frame there."""
-    page.value("""void (window.came = new Promise((done) => {
-      document.querySelector("video").requestVideoFrameCallback(() => requestAnimationFrame(done));
-      setTimeout(done, 500);
-    }))""")
-    page.press(key, shift)
-    page.value("came.then(() => true)")
 
 
 def test_arrow_keys_step_a_thirtieth_where_no_frame_times_are_known(page: Tab) -> None:
