@@ -3,17 +3,42 @@
 from collections.abc import Callable
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
+from typing import Final
 from typing import TypeVar
 from urllib.parse import quote
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
 T = TypeVar("T")
 View = dict[str, Any]
+VIDEOS: Final = "videos"  # under this address
 
 
 def file_url(path: Path) -> str:
     """The address at which Gradio serves a file, with parts of it on demand; relative to the page."""
     return f"gradio_api/file={quote(str(path.absolute()))}"
+
+
+def video_url(video_id: str) -> str:
+    """The address of a video of `serve_videos`; relative to the page. It says nothing of where the file lies."""
+    return f"{VIDEOS}/{quote(video_id, safe='')}"
+
+
+def serve_videos(app: "FastAPI", videos: Mapping[str, Path]) -> None:
+    """Serves videos by their ids, with parts of them on demand, wherever they lie, and nothing beside them."""
+    from fastapi import HTTPException
+    from fastapi.responses import FileResponse
+
+    def video(video_id: str) -> FileResponse:
+        path = videos.get(video_id)
+        if path is None or not path.is_file():
+            raise HTTPException(404, "there is no such video")
+        return FileResponse(path)
+
+    app.add_api_route(f"/{VIDEOS}/{{video_id:path}}", video, methods=["GET", "HEAD"], response_model=None)
 
 
 def answering(

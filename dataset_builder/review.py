@@ -162,7 +162,7 @@ def _open_page(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise ReviewError(f"the page needs Gradio ({error}): pip install 'r-avst[review]'") from None
     review = Review(_questions(options), _videos(options), options.ratings)
-    serve_review(review, options.rater, options.videos, options.host, options.port)
+    serve_review(review, options.rater, options.host, options.port)
     return 0
 
 

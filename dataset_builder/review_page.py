@@ -20,7 +20,8 @@ from r_avst.metrics.avst_metrics.answers import parse_answer
 
 from .page_server import View
 from .page_server import answering
-from .page_server import file_url
+from .page_server import serve_videos
+from .page_server import video_url
 from .ratings import Rating
 from .ratings import RatingError
 from .ratings import append_rating
@@ -44,8 +45,8 @@ class Review:
     ratings: Path
 
 
-def serve_review(review: Review, rater: str, folder: Path, host: str, port: int | None) -> None:
-    """Serves the page until it is interrupted; of the files of this machine it gives out those in ``folder`` alone.
+def serve_review(review: Review, rater: str, host: str, port: int | None) -> None:
+    """Serves the page until it is interrupted; of the files of this machine it gives out the videos alone.
 
     Raises:
         ReviewError: the address is taken or is none of this machine.
@@ -57,7 +58,6 @@ def serve_review(review: Review, rater: str, folder: Path, host: str, port: int 
         _, url, _ = page.launch(
             server_name=host,
             server_port=port,
-            allowed_paths=[str(folder.absolute())],
             share=False,
             ssr_mode=False,
             footer_links=[],
@@ -66,6 +66,7 @@ def serve_review(review: Review, rater: str, folder: Path, host: str, port: int 
         )
     except OSError as error:
         raise ReviewError(f"the page cannot be served at {host}:{port or 7860} ({error}): give another --port") from None
+    serve_videos(page.app, review.videos)
     print(f"Rate at {url} ; Ctrl-C ends it, what is rated is stored in {review.ratings}", flush=True)
     page.block_thread()
 
@@ -157,14 +158,13 @@ def _next_unrated(review: Review, own: Mapping[str, Rating], start: int) -> int:
 def _view(review: Review, own: Mapping[str, Rating], position: int) -> View:
     question = review.questions[position]
     rating = own.get(question.question_id)
-    path = review.videos.get(question.video_id)
     return {
         "position": position,
         "total": len(review.questions),
         "rated": len(own),
         "score": rating.score if rating else None,
         "comment": rating.comment if rating else "",
-        "video": file_url(path) if path else None,
+        "video": video_url(question.video_id) if question.video_id in review.videos else None,
         **{name: getattr(question, name) for name in AS_IT_IS},
         "objects": [{"name": track.name, "frames": _boxes_by_time(track)} for track in question.objects],
         "answer": _answer_view(parse_answer(question.answer)),

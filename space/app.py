@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import Final
 
 from r_avst.dataset_builder.dataset_folder import BuildError
 from r_avst.dataset_builder.hub_names import HUB_NAME
+from r_avst.dataset_builder.page_server import serve_videos
 from r_avst.dataset_builder.video import VIDEO_SUFFIXES
 from r_avst.dataset_builder.video import PyAVMissingError
 from r_avst.dataset_builder.video import find_videos
@@ -25,7 +25,6 @@ from r_avst.metrics.option_types import positive
 from r_avst.metrics.predictions import PredictionError
 from r_avst.space.browse import Browse
 from r_avst.space.browse import load_browse
-from r_avst.space.media import VIDEOS
 from r_avst.space.uploads import Limits
 from r_avst.training.plans import make_plan
 from r_avst.training.predict_options import add_answer_options
@@ -36,7 +35,6 @@ from r_avst.training.predict_options import add_server_options
 
 if TYPE_CHECKING:
     import gradio as gr
-    from fastapi import FastAPI
 
     from r_avst.space.ask import Asker
     from r_avst.space.exports import Exports
@@ -285,20 +283,6 @@ def launch(page: "gr.Blocks", host: str, port: int | None, upload_bytes: int, fo
     except (OSError, OverflowError) as error:
         raise SpaceError(f"the page cannot be served at {host}:{port or 7860} ({error}): give another --port") from None
     return str(url)
-
-
-def serve_videos(app: "FastAPI", videos: Mapping[str, Path]) -> None:
-    """Serves the videos of the data set at the addresses of `video_url`, wherever they lie, and nothing beside them."""
-    from fastapi import HTTPException
-    from fastapi.responses import FileResponse
-
-    def video(video_id: str) -> FileResponse:
-        path = videos.get(video_id)
-        if path is None or not path.is_file():
-            raise HTTPException(404, "there is no such video")
-        return FileResponse(path)
-
-    app.add_api_route(f"/{VIDEOS}/{{video_id:path}}", video, methods=["GET", "HEAD"], response_model=None)
 
 
 def described(browse: Browse, url: str) -> list[str]:

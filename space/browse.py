@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from typing import Final
 
+from r_avst.dataset_builder.page_server import video_url
 from r_avst.metrics.avst_metrics.answers import NOT_VISIBLE
 from r_avst.metrics.avst_metrics.answers import ParsedAnswer
 from r_avst.metrics.avst_metrics.answers import Track
@@ -29,7 +30,6 @@ from r_avst.metrics.predictions import read_predictions
 
 from .media import media_view
 from .media import shown_start
-from .media import video_url
 from .scenes import TRUTH
 from .scenes import Said
 from .scenes import Scene

@@ -6,7 +6,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from typing import Final
-from urllib.parse import quote
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from r_avst.dataset_builder.video import picture_duration
 from r_avst.dataset_builder.video import picture_start
 from r_avst.dataset_builder.video import shown_times
 
-VIDEOS: Final = "videos"  # under this address
 PEAKS: Final = 800  # of the waveform: as many as a wide screen has pixels for it
 KEPT: Final = 256  # videos; a few kilobytes each
 AT_ONCE: Final = 2  # files that are read; a visitor may ask for any number
@@ -30,11 +28,6 @@ class Media:
 
     frame_times: tuple[float, ...]
     peaks: tuple[float, ...] | None
-
-
-def video_url(video_id: str) -> str:
-    """The address of a video of the data set; relative to the page. It says nothing of where the file lies."""
-    return f"{VIDEOS}/{quote(video_id, safe='')}"
 
 
 def media_of(path: Path) -> Media:

@@ -4,8 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import replace
@@ -16,6 +14,7 @@ from urllib.parse import quote
 import pytest
 from chromium import Tab
 from chromium import browser_tab
+from http_answers import get
 from review_data import FILM
 from review_data import HEIGHT
 from review_data import HIDDEN
@@ -27,6 +26,7 @@ from review_data import last_scores
 from review_data import square_box
 from review_data import write_review_data
 
+from r_avst.dataset_builder.page_server import video_url
 from r_avst.dataset_builder.ratings import Rating
 from r_avst.dataset_builder.ratings import RatingError
 from r_avst.dataset_builder.ratings import append_rating
@@ -107,7 +107,7 @@ def test_a_view_holds_all_that_is_shown(review: Review, folder: Path) -> None:
     view = show_question(review, {"rater": "alice", "position": 3})
     boxes = [(float(second), [square_box(second)] if second != HIDDEN else []) for second in range(SECONDS)]
     assert view["objects"] == [{"name": "red square", "frames": boxes}]
-    assert view["video"] == "gradio_api/file=" + quote(str(folder / "videos" / f"{FILM}.mp4"))
+    assert view["video"] == "videos/" + quote(FILM)
     assert "#" not in view["video"]
     assert (view["position"], view["total"], view["rated"], view["score"], view["comment"]) == (3, 5, 0, None, "")
     assert (view["duration"], view["width"], view["height"], view["span"]) == (6.0, WIDTH, HEIGHT, (2.0, 4.0))
@@ -211,23 +211,15 @@ def server(folder: Path) -> Iterator[Server]:
             process.terminate()
 
 
-def get(url: str, **headers: str) -> tuple[int, bytes]:
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, b""
-
-
 def test_videos_are_served_in_ranges_and_nothing_else_is_served(server: Server) -> None:
     film = server.folder / "videos" / f"{FILM}.mp4"
-    files = f"{server.url}gradio_api/file="
-    assert get(files + quote(str(film)), Range="bytes=100-199") == (206, film.read_bytes()[100:200])
+    assert get(server.url + video_url(FILM), Range="bytes=100-199") == (206, film.read_bytes()[100:200])
+    assert get(server.url + video_url("nothing"))[0] == 404
     server.ratings.touch()
     card = server.folder / "r-avst" / "README.md"
-    for other in (server.ratings, card, Path("/etc/hostname"), film.parent / ".." / "r-avst" / "README.md"):
+    for other in (server.ratings, card, Path("/etc/hostname"), film.parent / ".." / "r-avst" / "README.md", film):
         assert other.exists()
-        assert get(files + quote(str(other)))[0] in (403, 404), other
+        assert get(f"{server.url}gradio_api/file={quote(str(other))}")[0] in (403, 404), other
 
 
 # --- in a browser -----------------------------------------------------------------------------------------------------

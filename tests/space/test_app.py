@@ -9,18 +9,19 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from http_answers import get
 from review_data import FILM
 from review_data import write_review_data
 from space_server import served_space
 from space_server import write_floors
 
+from r_avst.dataset_builder.page_server import video_url
 from r_avst.space import app
 from r_avst.space.app import SpaceError
 from r_avst.space.app import main
 from r_avst.space.app import make_parser
 from r_avst.space.app import own_arguments
 from r_avst.space.app import video_folder
-from r_avst.space.media import video_url
 
 
 @pytest.fixture(scope="module")
@@ -103,14 +104,6 @@ def hub_videos(cache: Path, source: Path) -> None:
         (repo / "snapshots" / "abc" / path.name).symlink_to(Path("..", "..", "blobs", str(number)))
 
 
-def status(url: str, **headers: str) -> tuple[int, bytes]:
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, b""
-
-
 def test_videos_from_the_hub_are_served_in_ranges(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hub_videos(tmp_path, folder / "videos")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
@@ -118,8 +111,8 @@ def test_videos_from_the_hub_are_served_in_ranges(folder: Path, tmp_path: Path, 
     film = (folder / "videos" / f"{FILM}.mp4").read_bytes()
     with served_space("--dataset", folder / "r-avst", "--videos", "user/clips") as space:
         assert "1 of 2 videos found" in space.said[-2]
-        assert status(space.url + video_url(FILM), Range="bytes=100-199") == (206, film[100:200])
-        assert status(space.url + video_url("nothing"))[0] == 404
+        assert get(space.url + video_url(FILM), Range="bytes=100-199") == (206, film[100:200])
+        assert get(space.url + video_url("nothing"))[0] == 404
 
 
 def test_nothing_beside_the_videos_is_served(folder: Path, tmp_path: Path) -> None:
@@ -128,11 +121,11 @@ def test_nothing_beside_the_videos_is_served(folder: Path, tmp_path: Path) -> No
     for name in (".env", "notes.txt"):
         (videos / name).write_text("secret", encoding="utf-8")
     with served_space("--dataset", folder / "r-avst", "--videos", videos) as space:
-        assert status(space.url + video_url(FILM))[0] == 200
+        assert get(space.url + video_url(FILM))[0] == 200
         for path in (videos / ".env", videos / "notes.txt", videos / f"{FILM}.mp4", Path("/etc/hostname")):
-            assert status(f"{space.url}gradio_api/file={quote(str(path))}")[0] in (403, 404), path
+            assert get(f"{space.url}gradio_api/file={quote(str(path))}")[0] in (403, 404), path
         for name in ("../notes.txt", "notes.txt", ".env", "%2e%2e%2fnotes.txt"):
-            assert status(f"{space.url}videos/{name}")[0] == 404
+            assert get(f"{space.url}videos/{name}")[0] == 404
 
 
 def test_a_page_without_a_model_takes_no_uploads(folder: Path) -> None:
