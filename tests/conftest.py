@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from pathlib import Path
 _HOME = tempfile.mkdtemp(prefix="r-avst-tests-")
 os.environ.update(HF_HOME=_HOME, R_AVST_CACHE=f"{_HOME}/r-avst", HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell's background job is started with Ctrl-C ignored, and programs that tests start and interrupt would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 
