@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel
-from pydantic import Field
 from pydantic import ValidationError
 
+from .chat_completion import Completion
+from .chat_completion import Usage
 from .stages.stage import StageError
 
 if TYPE_CHECKING:
@@ -166,30 +166,8 @@ def _failure(error: "APIStatusError", model: str) -> ChatError | StageError:
     return ChatError(problem)
 
 
-class _Message(BaseModel):
-    content: str | None = None
-    refusal: str | None = None
-
-
-class _Choice(BaseModel):
-    message: _Message
-    finish_reason: str | None = None
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int = Field(default=0, ge=0)
-    completion_tokens: int = Field(default=0, ge=0)
-
-
-class _Completion(BaseModel):
-    """As much of a chat completion as is used here."""
-
-    choices: list[_Choice] = Field(min_length=1)
-    usage: _Usage | None = None
-
-
 def _reply(body: str) -> Reply:
-    completion = _Completion.model_validate_json(body)
-    choice, usage = completion.choices[0], completion.usage or _Usage()
+    completion = Completion.model_validate_json(body)
+    choice, usage = completion.choices[0], completion.usage or Usage()
     refusal = choice.message.refusal or ("the content filter" if choice.finish_reason == "content_filter" else None)
-    return Reply(choice.message.content or "", refusal, usage.prompt_tokens, usage.completion_tokens)
+    return Reply(choice.message.content or "", refusal, usage.prompt_tokens or 0, usage.completion_tokens or 0)

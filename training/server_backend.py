@@ -36,14 +36,16 @@ from typing import Literal
 from typing import get_args
 from urllib.parse import quote
 
-from pydantic import BaseModel
-from pydantic import Field
 from pydantic import ValidationError
 
 from r_avst.dataset_builder.chat_client import ADVICE
 from r_avst.dataset_builder.chat_client import MAX_PROBLEM
 from r_avst.dataset_builder.chat_client import ChatClient
 from r_avst.dataset_builder.chat_client import ChatOptions
+from r_avst.dataset_builder.chat_completion import ChatMessage
+from r_avst.dataset_builder.chat_completion import Choice
+from r_avst.dataset_builder.chat_completion import Completion
+from r_avst.dataset_builder.chat_completion import Usage
 from r_avst.dataset_builder.stages.stage import StageError
 from r_avst.dataset_builder.video import VideoError
 from r_avst.metrics.avst_metrics.coordinates import Size
@@ -209,28 +211,6 @@ class _SentOnce:
 # --- what comes back --------------------------------------------------------------------------------------------------
 
 
-class _Message(BaseModel):
-    content: str | None = None
-    refusal: str | None = None
-
-
-class _Choice(BaseModel):
-    message: _Message
-    finish_reason: str | None = None
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int | None = Field(default=None, ge=0)
-    completion_tokens: int | None = Field(default=None, ge=0)
-
-
-class _Completion(BaseModel):
-    """As much of a chat completion as is used here."""
-
-    choices: list[_Choice] = Field(min_length=1)
-    usage: _Usage | None = None
-
-
 class _RequestError(ValueError):
     """This request is not answered, others may be."""
 
@@ -246,7 +226,7 @@ class _DeniedError(_TroubleError):
 class _VideoChat(ChatClient):
     """The client of the builder, with what it has no need of: why an answer ended, and a fault that may be a question's."""
 
-    def ask(self, blocks: Sequence[Block], settings: ServerSettings) -> _Completion:
+    def ask(self, blocks: Sequence[Block], settings: ServerSettings) -> Completion:
         """What the server answers to one message.
 
         Raises:
@@ -258,7 +238,7 @@ class _VideoChat(ChatClient):
         for _ in range(self._options.max_attempts):
             body = self._body(blocks, settings)
             try:
-                return _Completion.model_validate_json(body)
+                return Completion.model_validate_json(body)
             except ValidationError as error:
                 problem = f"{error.errors()[0]['msg']}: {body[:MAX_PROBLEM]!r}"
         raise _RequestError(f"the server answered with no chat completion ({problem}); is --base-url right?")
@@ -269,7 +249,7 @@ class _VideoChat(ChatClient):
 
     def watch(
         self, blocks: Sequence[Block], settings: ServerSettings, tell: Callable[[str], None], unwanted: threading.Event
-    ) -> _Completion:
+    ) -> Completion:
         """What the server answers to one message, as `ask`, while it is written.
 
         Args:
@@ -344,19 +324,19 @@ class _Pieces:
         self.text = ""
         self._refusal = ""
         self._finish: str | None = None
-        self._usage: _Usage | None = None
+        self._usage: Usage | None = None
 
     def add(self, chunk: Any) -> None:
         usage = getattr(chunk, "usage", None)
         if usage is not None:
-            self._usage = _Usage.model_validate(usage, from_attributes=True)
+            self._usage = Usage.model_validate(usage, from_attributes=True)
         for choice in (getattr(chunk, "choices", None) or ())[:1]:
             delta = getattr(choice, "delta", None)
             self.text += getattr(delta, "content", None) or ""
             self._refusal += getattr(delta, "refusal", None) or ""
             self._finish = getattr(choice, "finish_reason", None) or self._finish
 
-    def completion(self) -> _Completion:
+    def completion(self) -> Completion:
         """The whole.
 
         Raises:
@@ -365,8 +345,8 @@ class _Pieces:
         if self._finish is None:
             what = f"ended after {len(self.text):,} letters without saying why" if self.text else "is no chat completion"
             raise _RequestError(f"the server's answer {what}; does it stream answers, and is --base-url right?")
-        message = _Message(content=self.text or None, refusal=self._refusal or None)
-        return _Completion(choices=[_Choice(message=message, finish_reason=self._finish)], usage=self._usage)
+        message = ChatMessage(content=self.text or None, refusal=self._refusal or None)
+        return Completion(choices=[Choice(message=message, finish_reason=self._finish)], usage=self._usage)
 
 
 def _failure(error: "APIStatusError", model: str) -> Exception:
@@ -379,14 +359,14 @@ def _failure(error: "APIStatusError", model: str) -> Exception:
     return _TroubleError(problem) if status in PASSING else _RequestError(problem)
 
 
-def _finish_of(choice: _Choice) -> Finish:
+def _finish_of(choice: Choice) -> Finish:
     if choice.message.refusal or choice.finish_reason == "content_filter":
         return "refused"
     return "length" if choice.finish_reason == "length" else "stop"
 
 
-def _reply(ask: Ask, form: AnswerForm, sent: SentVideo, completion: _Completion) -> Reply:
-    choice, usage = completion.choices[0], completion.usage or _Usage()
+def _reply(ask: Ask, form: AnswerForm, sent: SentVideo, completion: Completion) -> Reply:
+    choice, usage = completion.choices[0], completion.usage or Usage()
     return Reply(
         question_id=ask.question_id,
         text=choice.message.content or choice.message.refusal or "",
