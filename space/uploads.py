@@ -58,12 +58,14 @@ class Limits:
 class Room:
     """What is kept of all visitors at a time: videos, their megabytes, and each for so many seconds at most.
 
-    A visitor may come under any number of names, and need not say that he goes.
+    What is ``refused`` stays for some seconds too, for its browser may be reading it to show it. A visitor may come under
+    any number of names, and need not say that he goes.
     """
 
     videos: int = 50
     megabytes: int = 2000
     seconds: float = 3600
+    refused: float = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,15 +221,19 @@ class Uploads:
     ) -> None:
         self._folder, self._limits, self._on_drop, self._room = folder, limits, on_drop, room or Room()
         self._kept: dict[str, Kept] = {}
+        self._refused: dict[Path, float] = {}  # and when they go
         self._lock = threading.Lock()
+        self._came = threading.Condition(self._lock)
         self._sweeping = False
 
     def take(self, session: str, received: Path) -> Kept:
         """Checks a file that Gradio received, and keeps it as the only video of a session.
 
         Raises:
-            UploadError: it is not taken, or there is no room; it is gone then, unless another session has the same.
+            UploadError: it is not taken, or there is no room; it is gone soon then, unless another session has the same.
         """
+        with self._lock:
+            self._refused.pop(received, None)
         before = self.of_session(session)
         if before is not None:
             self.drop(before)
@@ -240,7 +246,7 @@ class Uploads:
             self._put(kept)
         except UploadError:
             shutil.rmtree(folder, ignore_errors=True)
-            self._forget(received)
+            self._refuse(received)
             raise
         return kept
 
@@ -263,11 +269,15 @@ class Uploads:
             self._check_room(kept.length)
             replaced = self._kept.pop(kept.session, None)
             self._kept[kept.session] = kept
-            begins, self._sweeping = not self._sweeping, True
+            self._see_to_sweeping()
         if replaced is not None:
             self._delete(replaced)
-        if begins:
-            threading.Thread(target=self._keep_sweeping, daemon=True).start()
+
+    def _refuse(self, received: Path) -> None:
+        """Lets a file go, but not at once: the browser that sent it may be reading it to show it."""
+        with self._lock:
+            self._refused[received] = time.monotonic() + self._room.refused
+            self._see_to_sweeping()
 
     def _check_room(self, length: int) -> None:
         others = list(self._kept.values())
@@ -313,24 +323,37 @@ class Uploads:
 
     def _sweep(self) -> None:
         """Deletes what was kept for its time."""
+        now = time.monotonic()
         with self._lock:
-            old = [kept for kept in self._kept.values() if self._rest(kept) <= 0]
+            old = [kept for kept in self._kept.values() if self._end(kept) <= now]
+            refused = [path for path, end in self._refused.items() if end <= now]
+            for path in refused:
+                del self._refused[path]
         for kept in old:
             self.drop(kept)
+        for path in refused:
+            self._forget(path)
 
-    def _rest(self, kept: Kept) -> float:
-        """Seconds that a video is still kept."""
-        return kept.since + self._room.seconds - time.monotonic()
+    def _end(self, kept: Kept) -> float:
+        """When the time of a video is over, on the monotonic clock."""
+        return kept.since + self._room.seconds
+
+    def _see_to_sweeping(self) -> None:
+        """One thread for all files, as long as there are any; the lock is held."""
+        if not self._sweeping:
+            self._sweeping = True
+            threading.Thread(target=self._keep_sweeping, daemon=True).start()
+        self._came.notify()
 
     def _keep_sweeping(self) -> None:
-        """One thread for all videos, as long as there are any."""
-        while (rest := self._next_rest()) is not None:
-            time.sleep(max(0.0, rest))
+        while self._wait_for_an_end():
             self._sweep()
 
-    def _next_rest(self) -> float | None:
-        """Seconds until a video's time is over; None, and the thread is done, where there is no video."""
-        with self._lock:
-            rest = min(map(self._rest, self._kept.values()), default=None)
-            self._sweeping = rest is not None
-            return rest
+    def _wait_for_an_end(self) -> bool:
+        """Waits for the next end, or until something else comes; False: there is nothing that has one."""
+        with self._came:
+            end = min((*map(self._end, self._kept.values()), *self._refused.values()), default=None)
+            self._sweeping = end is not None
+            if end is not None:
+                self._came.wait(max(0.0, end - time.monotonic()))
+            return end is not None

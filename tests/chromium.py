@@ -51,7 +51,7 @@ class Tab:
                 return result
             self._note(answer)
 
-    def _next_message(self, seconds: float = 30) -> dict[str, Any]:
+    def _next_message(self, seconds: float = 90) -> dict[str, Any]:
         while b"\0" not in self.received:
             assert select.select([self.reading], [], [], seconds)[0], "the browser does not answer"
             more = os.read(self.reading, 1 << 20)

@@ -282,8 +282,15 @@ def test_a_session_has_one_video_and_nothing_stays_of_what_it_had(tmp_path: Path
     assert list((tmp_path / "in").iterdir()) == []
 
 
-def test_what_is_not_taken_goes_at_once_and_what_was_there_before_with_it(tmp_path: Path, clip: Path) -> None:
-    uploads = Uploads(tmp_path / "kept", LIMITS)
+def until_gone(folder: Path) -> None:
+    end = time.monotonic() + 5
+    while files(folder) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert files(folder) == []
+
+
+def test_what_is_not_taken_goes_soon_and_what_was_there_before_at_once(tmp_path: Path, clip: Path) -> None:
+    uploads = Uploads(tmp_path / "kept", LIMITS, room=Room(refused=0.5))
     uploads.take("a", received(clip, tmp_path / "in" / "1"))
     for name in ("bad.mp4", "bad.txt"):
         bad = tmp_path / "in" / "2" / name
@@ -291,8 +298,21 @@ def test_what_is_not_taken_goes_at_once_and_what_was_there_before_with_it(tmp_pa
         bad.write_bytes(b"\0\0\0\x20ftypisom" + b"\0" * 500)
         with pytest.raises(UploadError):
             uploads.take("a", bad)
-        assert files(tmp_path) == []
+        assert files(tmp_path) == [bad], "the browser that sent it may be reading it"
         assert uploads.of_session("a") is None
+        until_gone(tmp_path)
+    assert list((tmp_path / "in" / "1").parent.iterdir()) == []
+
+
+def test_what_was_refused_for_want_of_room_is_taken_when_it_comes_again(tmp_path: Path, clip: Path) -> None:
+    uploads = Uploads(tmp_path / "kept", LIMITS, room=Room(videos=1, refused=0.3))
+    first, again = uploads.take("a", received(clip, tmp_path / "in" / "1")), received(clip, tmp_path / "in" / "2")
+    with pytest.raises(UploadError, match="too many visitors"):
+        uploads.take("b", again)
+    uploads.drop(first)
+    kept = uploads.take("b", again)
+    time.sleep(0.6)
+    assert sorted(files(tmp_path)) == sorted([kept.video.path, again])
 
 
 def test_the_same_upload_of_two_sessions_goes_with_the_last_of_them(tmp_path: Path, clip: Path) -> None:
@@ -312,10 +332,7 @@ def test_a_video_goes_after_its_time(tmp_path: Path, clip: Path) -> None:
     uploads = Uploads(tmp_path / "kept", LIMITS, room=Room(seconds=0.3))
     uploads.take("a", received(clip, tmp_path / "in"))
     assert len(files(tmp_path)) == 2
-    end = time.monotonic() + 5
-    while files(tmp_path) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert files(tmp_path) == []
+    until_gone(tmp_path)
     assert uploads.of_session("a") is None
 
 
@@ -344,9 +361,10 @@ def test_there_is_an_end_of_what_is_kept_in_bytes(tmp_path: Path, clip: Path) ->
     with filled.open("ab") as file:
         file.write(struct.pack(">I4s", 600_000, b"free") + b"\0" * 599_992)
     uploads.take("a", filled)
+    other = copied(filled, received(clip, tmp_path / "in" / "2"))
     with pytest.raises(UploadError, match="too many visitors"):
-        uploads.take("b", copied(filled, received(clip, tmp_path / "in" / "2")))
-    assert len(files(tmp_path)) == 2
+        uploads.take("b", other)
+    assert len([path for path in files(tmp_path) if path != other]) == 2
 
 
 def test_who_uploads_twice_at_once_has_one_video(tmp_path: Path, clip: Path) -> None:
