@@ -246,6 +246,7 @@ def test_every_verb_answers_as_a_module(elsewhere: tuple[Path, dict[str, str]], 
     assert answered.stdout.startswith("usage: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", sorted(SCRIPTS.values()))
 def test_every_verb_answers_by_its_path(elsewhere: tuple[Path, dict[str, str]], target: str) -> None:
     path = ROOT / (target.split(":")[0].removeprefix("r_avst.").replace(".", "/") + ".py")

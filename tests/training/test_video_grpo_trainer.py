@@ -207,7 +207,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(folder: Path, tmp_path: Path, 
 # --- two processes ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", ["vl", pytest.param("omni", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["vl", "omni"])
 def test_two_processes_have_the_gradient_of_one_with_twice_the_batch(folder: Path, tmp_path: Path, family: str) -> None:
     tiny_rows(folder), tiny_encoder(folder, family)
     two = (
