@@ -1,4 +1,4 @@
-"""What the servers of pages do alike: addresses of files, and functions that the page's script calls."""
+"""What the servers of pages do alike: addresses of videos, and functions that the page's script calls."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 View = dict[str, Any]
 VIDEOS: Final = "videos"  # under this address
-
-
-def file_url(path: Path) -> str:
-    """The address at which Gradio serves a file, with parts of it on demand; relative to the page."""
-    return f"gradio_api/file={quote(str(path.absolute()))}"
 
 
 def video_url(video_id: str) -> str:

@@ -26,7 +26,6 @@ import gradio as gr
 from gradio.context import Context
 from gradio.utils import get_upload_folder
 
-from r_avst.dataset_builder.page_server import file_url
 from r_avst.dataset_builder.question_forms import ask_about_object
 from r_avst.dataset_builder.question_forms import ask_about_span
 from r_avst.dataset_builder.records import WHEN
@@ -52,6 +51,7 @@ from r_avst.training.plans import Plan
 from r_avst.training.plans import open_streaming_backend
 from r_avst.training.streaming import BEAT
 
+from .media import file_url
 from .media import media_view
 from .media import shown_start
 from .overlay import player_component

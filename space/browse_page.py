@@ -7,7 +7,6 @@ from typing import Any
 from typing import TypeVar
 
 from r_avst.dataset_builder.page_server import answering
-from r_avst.dataset_builder.page_server import file_url
 
 from .browse import Browse
 from .browse import BrowseError
@@ -17,6 +16,7 @@ from .browse import question_scene
 from .browse import scene_of
 from .exports import Exports
 from .exports import Job
+from .media import file_url
 from .overlay import player_component
 from .scenes import View
 

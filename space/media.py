@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from typing import Final
+from urllib.parse import quote
 
 import numpy as np
 
@@ -28,6 +29,11 @@ class Media:
 
     frame_times: tuple[float, ...]
     peaks: tuple[float, ...] | None
+
+
+def file_url(path: Path) -> str:
+    """The address at which Gradio serves a file, with parts of it on demand; relative to the page."""
+    return f"gradio_api/file={quote(str(path.absolute()))}"
 
 
 def media_of(path: Path) -> Media:

@@ -1,17 +1,16 @@
 """Addresses of files, and requests that are answered with an error instead of a fault of the server."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from r_avst.dataset_builder.page_server import answering
-from r_avst.dataset_builder.page_server import file_url
+from r_avst.dataset_builder.page_server import video_url
 
 
 def test_an_address_is_quoted() -> None:
-    assert file_url(Path("/a folder/film #1 50%?.mp4")) == "gradio_api/file=/a%20folder/film%20%231%2050%25%3F.mp4"
+    assert video_url("a/film #1 50%?") == "videos/a%2Ffilm%20%231%2050%25%3F"
 
 
 def ask(subject: str, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -440,6 +440,7 @@ def test_what_is_no_good_video_is_refused_at_once_and_the_page_goes_on(server: S
             view = upload(client, tmp_path / name)
             assert reason in view["status"], name
             assert (view["problem"], view["scene"], view["token"]) == (True, None, None)
+            assert {path.name for path in server.files()} <= set(said), "nothing but what was refused a moment ago"
             assert ask(client, QUESTION)["status"] == "Upload or record a video first."
         until(lambda: not server.files())
         upload(client, film)

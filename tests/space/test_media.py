@@ -9,6 +9,7 @@ from sounding_clips import write_sounding_clip
 from r_avst.dataset_builder.video import VideoError
 from r_avst.space.media import PEAKS
 from r_avst.space.media import clock_start
+from r_avst.space.media import file_url
 from r_avst.space.media import media_of
 from r_avst.space.media import media_view
 from r_avst.space.media import shown_start
@@ -49,3 +50,7 @@ def test_silence_and_what_is_no_video_have_no_waveform(tmp_path: Path) -> None:
         clock_start(tmp_path / "absent.mp4")
     assert shown_start(tmp_path / "absent.mp4") == shown_start(broken) == 0.0
     assert media_view(None) == {"frame_times": None, "peaks": None}
+
+
+def test_an_address_is_quoted() -> None:
+    assert file_url(Path("/a folder/film #1 50%?.mp4")) == "gradio_api/file=/a%20folder/film%20%231%2050%25%3F.mp4"
