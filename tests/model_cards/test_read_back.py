@@ -1,5 +1,8 @@
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +59,15 @@ def test_a_metric_whose_scores_are_others_has_another_checksum(tmp_path: Path) -
     after = summarise_metric(str(tmp_path / "avst_metrics"), None)
     assert before["avst_metrics"]["scores"] == after["avst_metrics"]["scores"] == 12
     assert before != after
+
+
+def test_a_library_that_aborts_at_the_end_takes_nothing_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "space").mkdir()
+    (tmp_path / "space" / "app.py").write_text("print()\n")
+    (tmp_path / "sitecustomize.py").write_text("import atexit, os\natexit.register(os.abort)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert subprocess.run([sys.executable, "-c", "pass"], check=False).returncode == -signal.SIGABRT
+    assert read_back("space", str(tmp_path / "space"), None)["app.py"]["bytes"] == 8
 
 
 def test_a_space_is_told_by_its_own_files(tmp_path: Path) -> None:
