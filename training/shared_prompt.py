@@ -23,6 +23,7 @@ from itertools import accumulate
 from itertools import pairwise
 from typing import Any
 from typing import Final
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -405,7 +406,12 @@ def decide(wanted: Sharing, model: Any, args: Any, generation: Any, flags: Mappi
         args: a `trl.GRPOConfig`.
         generation: the `transformers.GenerationConfig` of the trainer; None where something else generates.
         flags: of the encoder.
+
+    Raises:
+        ValueError: ``wanted`` is none of the choices.
     """
+    if wanted not in get_args(Sharing):
+        raise ValueError(f"shared_prompt is {wanted!r}; it must be one of {', '.join(get_args(Sharing))}")
     if wanted == "off":
         return Decision(None, False, "off, as asked")
     reason = reason_against(model, args)
@@ -490,7 +496,8 @@ def shared_prefill(base: Any, samples: Sequence[Sample]) -> Iterator[None]:
         rows = {"attention_mask": mask if mask is None else mask[first], "position_ids": given["position_ids"][:, first]}
         # `generate` has encoded what it was given: nothing
         own = {**given, **media, **rows, "mm_encoder_outputs": None}
-        output = plain(input_ids[first], config, own, *arguments, **options)
+        with _last_logits_only(base):
+            output = plain(input_ids[first], config, own, *arguments, **options)
         output.past_key_values.batch_select_indices(index)
         output.logits = output.logits[index]
         return output
@@ -500,3 +507,16 @@ def shared_prefill(base: Any, samples: Sequence[Sample]) -> Iterator[None]:
         yield
     finally:
         del base._prefill
+
+
+@contextmanager
+def _last_logits_only(base: Any) -> Iterator[None]:
+    """The head is given the last token of each row alone while this lasts: `generate` reads no other.
+
+    Qwen2.5-Omni's thinker takes no ``logits_to_keep``, and logits of a long prompt would be gigabytes, G times.
+    """
+    hook = base.get_output_embeddings().register_forward_pre_hook(lambda _, hidden: (hidden[0][:, -1:],))
+    try:
+        yield
+    finally:
+        hook.remove()

@@ -57,7 +57,7 @@ class VideoGRPOTrainer(VideoTrainerMixin, GRPOTrainer):
 
     Raises:
         VLLMMissingError: ``use_vllm`` is asked for where vLLM is not installed.
-        ValueError: ``use_vllm`` is asked for in another mode than ``colocate``.
+        ValueError: ``use_vllm`` is asked for in another mode than ``colocate``, or ``shared_prompt`` is none of its choices.
     """
 
     def __init__(
