@@ -58,6 +58,7 @@ from .overlay import player_component
 from .scenes import Said
 from .scenes import Scene
 from .scenes import View
+from .scenes import is_near
 from .scenes import layers_of
 from .scenes import view
 from .uploads import Kept
@@ -210,7 +211,7 @@ def _sent(shown: View) -> str:
 
     It holds no ``<``, so nothing in it can be taken for HTML.
     """
-    return json.dumps(shown, ensure_ascii=False).replace("<", "\\u003c")
+    return json.dumps(shown, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
 
 
 class AskPage:
@@ -403,7 +404,7 @@ class AskPage:
             "text": reply.text,
             "span": parsed.answer.span,
             "objects": [
-                {"name": track.name, "boxes": [list(row) for row in track.rows if is_visible(row)]}
+                {"name": track.name, "boxes": [list(row) for row in track.rows if is_visible(row) and is_near(row)]}
                 for track in parsed.answer.tracks
             ],
             "problems": [f"{problem.kind}: {problem.found}" for problem in parsed.problems],

@@ -1,6 +1,7 @@
 """What the page needs to know of a video file beside its pictures: its address, its clock, its frames' times, its sound."""
 
 import threading
+from dataclasses import asdict
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,11 +25,19 @@ _READING = threading.BoundedSemaphore(AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
+class Waveform:
+    """``peaks`` of sound, 0..1, the loudest 1, evenly over ``seconds`` from the first frame on."""
+
+    peaks: tuple[float, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Media:
-    """Of one video: ``frame_times`` ascending, seconds from the first frame on; ``peaks`` of its sound, 0..1, or None."""
+    """Of one video: ``frame_times`` ascending, seconds from the first frame on; its ``sound``, None if nothing is heard."""
 
     frame_times: tuple[float, ...]
-    peaks: tuple[float, ...] | None
+    sound: Waveform | None
 
 
 def file_url(path: Path) -> str:
@@ -79,16 +88,18 @@ def _changed(path: Path) -> int:
 @lru_cache(maxsize=KEPT)
 def _media(path: Path, _: int) -> Media:
     times = tuple(round(float(time), 6) for time in shown_times(path))
-    return Media(times, _peaks(path))
+    return Media(times, _waveform(path))
 
 
-def _peaks(path: Path) -> tuple[float, ...] | None:
-    """The largest sample of each of `PEAKS` parts, the loudest of all as 1; None where nothing is heard."""
-    sound = read_sound(path, SAMPLE_RATE, picture_duration(path))
+def _waveform(path: Path) -> Waveform | None:
+    """The largest sample of each of `PEAKS` parts."""
+    seconds = picture_duration(path)
+    sound = read_sound(path, SAMPLE_RATE, seconds)
     if sound is None or not sound.size or not (loudest := float(np.abs(sound).max())):
         return None
     starts = np.arange(min(PEAKS, sound.size)) * sound.size // min(PEAKS, sound.size)
-    return tuple(np.round(np.maximum.reduceat(np.abs(sound), starts) / loudest, 3).tolist())
+    peaks = np.round(np.maximum.reduceat(np.abs(sound), starts) / loudest, 3)
+    return Waveform(tuple(peaks.tolist()), seconds)
 
 
 def media_view(path: Path | None) -> dict[str, Any]:
@@ -97,4 +108,7 @@ def media_view(path: Path | None) -> dict[str, Any]:
         media = media_of(path) if path else None
     except VideoError:
         media = None
-    return {"frame_times": media and media.frame_times, "peaks": media and media.peaks}
+    return {
+        "frame_times": media and media.frame_times,
+        "sound": asdict(media.sound) if media and media.sound else None,
+    }

@@ -236,9 +236,14 @@ def _left_out(own: Said, predicted: Sequence[Track]) -> Iterator[str]:
         yield f"{len(own.text):,} letters, of which {MOST_LETTERS:,} are shown"
 
 
+def is_near(row: Row) -> bool:
+    """Whether a box lies on a picture or near one; what a broken model writes may be beyond all numbers."""
+    return max(map(abs, row)) <= MAX_SIDE
+
+
 def _frames(rows: Sequence[Row]) -> tuple[tuple[float, tuple[Box, ...]], ...]:
     """The visible boxes at each time; those that lie beyond any picture would be no numbers to a browser."""
-    near = [row for row in rows if max(map(abs, row)) <= MAX_SIDE]
+    near = [row for row in rows if is_near(row)]
     visible = visible_frames(near)
     return tuple((time, tuple(visible.get(time, ()))) for time in sorted({row[0] for row in near}))
 

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import replace
@@ -207,7 +208,7 @@ class Kept:
 class Uploads:
     """The video of each session, in a folder of its own, until another one comes, the session ends, or its time is over.
 
-    Gradio keeps equal uploads of several sessions as one file: it goes with the last of them.
+    Gradio keeps equal uploads, of one session or of several, as one file: it goes with the last of them.
 
     Args:
         folder: of the files; it is made when the first one comes.
@@ -222,6 +223,7 @@ class Uploads:
         self._folder, self._limits, self._on_drop, self._room = folder, limits, on_drop, room or Room()
         self._kept: dict[str, Kept] = {}
         self._refused: dict[Path, float] = {}  # and when they go
+        self._arriving: Counter[Path] = Counter()
         self._lock = threading.Lock()
         self._came = threading.Condition(self._lock)
         self._sweeping = False
@@ -234,10 +236,19 @@ class Uploads:
         """
         with self._lock:
             self._refused.pop(received, None)
-        before = self.of_session(session)
-        if before is not None:
-            self.drop(before)
-        self._sweep()
+            self._arriving[received] += 1
+        try:
+            before = self.of_session(session)
+            if before is not None:
+                self.drop(before)
+            self._sweep()
+            return self._taken(session, received)
+        finally:
+            with self._lock:
+                self._arriving -= Counter([received])
+            self._forget(received)  # if nobody keeps it: another may have taken its place already
+
+    def _taken(self, session: str, received: Path) -> Kept:
         token = secrets.token_hex(16)
         folder = self._folder / token
         try:
@@ -310,8 +321,10 @@ class Uploads:
             self._on_drop(kept)
 
     def _forget(self, received: Path) -> None:
+        """Deletes what Gradio received, unless it is kept, is being checked, or was refused just now."""
         with self._lock:
-            if any(kept.received == received for kept in self._kept.values()):
+            kept = any(kept.received == received for kept in self._kept.values())
+            if kept or self._arriving[received] or received in self._refused:
                 return
             try:
                 received.unlink()

@@ -1,6 +1,5 @@
 // What a page around the player does, for tests: it gives the hooks and hands the player to the test.
 window.told = null;
-window.changes = 0;
 window.copies = { wait: null };
 window.times = { wait: null };
 window.server = server;
@@ -17,6 +16,9 @@ window.player = makePlayer(element.querySelector(".player"), {
     return server.playable(scene.video_id);
   },
 });
-element.querySelector(".player").addEventListener("playerchange", () => {
-  window.changes++;
-});
+// `hidden`: names of the layers to hide, whatever was hidden before; without it they stay as they are.
+window.show = (scene, { time = null, hidden = null } = {}) => {
+  player.show(scene, { time });
+  const names = scene.layers.map(({ name }) => name);
+  if (hidden) player.restore({ layers: names.filter((name) => !hidden.includes(name)), compare: player.state().compare });
+};

@@ -118,11 +118,12 @@ def _write_tone(container: Any, stream: Any, film: Film) -> None:
     container.mux(stream.encode(None))
 
 
-def peaks(film: Film) -> list[float] | None:
-    """As of a waveform in 400 parts."""
+def waveform(film: Film) -> dict[str, Any] | None:
+    """In 400 parts."""
     if film.sound_start is None:
         return None
-    return [0.3 if TONE[0] <= place / 400 * film.seconds < TONE[1] else 0.0 for place in range(400)]
+    peaks = [0.3 if TONE[0] <= place / 400 * film.seconds < TONE[1] else 0.0 for place in range(400)]
+    return {"peaks": peaks, "seconds": film.seconds}
 
 
 # --- scenes -----------------------------------------------------------------------------------------------------------
@@ -208,10 +209,11 @@ def server_functions(folder: Path) -> list[Callable[[str], Any]]:
         return view(scenes(folder)[name])
 
     def media(name: str) -> dict[str, Any]:
-        return {"frame_times": films[name].times, "peaks": peaks(films[name])} if name in films else {}
+        return {"frame_times": films[name].times, "sound": waveform(films[name])} if name in films else {}
 
-    def playable(name: str) -> str | None:
-        return f"gradio_api/file={folder.absolute() / 'moving.mp4'}" if name == "unplayable.mkv" else None
+    def playable(name: str) -> dict[str, Any] | None:
+        copy = {"url": f"gradio_api/file={folder.absolute() / 'moving.mp4'}", "start": 0.0}
+        return copy if name == "unplayable.mkv" else None
 
     return [scene, media, playable]
 

@@ -9,7 +9,7 @@ let token = null; // of the video on screen
 const player = makePlayer(find(".player"), {
   media: async () => {
     const media = await server.media_for({ token });
-    return !media || media.error ? { frame_times: null, peaks: null } : media;
+    return !media || media.error ? { frame_times: null, sound: null } : media;
   },
   playable: (_, onProgress) => {
     const own = token;

@@ -12,7 +12,8 @@ const NARROW = matchMedia("(max-width: 860px)"); // as in browse.css: the list s
 
 const player = makePlayer(find(".player"), {
   media: (scene) => asked("media_for", scene),
-  playable: (scene, onProgress) => playableCopy(() => asked("playable_for", scene), onProgress, (problem) => say(problem, true)),
+  playable: (scene, onProgress) =>
+    playableCopy(() => asked("playable_for", scene), onProgress, (problem) => page.scene === scene && say(problem, true)),
 });
 const page = {
   index: null, // what there is, in columns
@@ -210,6 +211,7 @@ function address(withTime) {
   url.searchParams.set("question", page.scene.question_id);
   for (const name of ["t", "layers", "objects", "compare"]) url.searchParams.delete(name);
   if (!withTime) return url;
+  url.searchParams.delete("__sign"); // the key of this visitor to a private Space
   const { time, layers, objects, compare } = player.state();
   url.searchParams.set("t", time.toFixed(3));
   url.searchParams.set("layers", JSON.stringify(layers));

@@ -122,6 +122,7 @@ const { makePlayer, isTyping } = (() => {
     // Paused after a seek, the frame on screen is the one at the target, which may have come a moment before it. But it may
     // still be the one before the seek, and where frames differ in length Chromium may stop at an earlier one.
     function settle() {
+      if (!video.paused && !video.seeking) clock.target = null; // it has been there
       const next = clock.frames?.find((time) => time > shown + NUDGE) ?? (video.seeking ? shown + LONG_FRAME : Infinity);
       tell(video.paused && clock.target !== null && clock.target < next ? Math.max(shown, clock.target) : shown);
     }
@@ -297,7 +298,7 @@ const { makePlayer, isTyping } = (() => {
       compare: null, // the names of the layers on the left and on the right
       lastPair: null,
       styles: new Map(), // of models by name: they keep their colours from question to question
-      peaks: null,
+      sound: null, // of the film: its waveform and how long it lasts
       bare: true, // there is no film to be played
       up: true, // there is a picture, or none to wait for
       drawn: [], // what is on the stages
@@ -318,7 +319,6 @@ const { makePlayer, isTyping } = (() => {
     const isOn = ({ truth, name }, names) => !state.compare || truth || names.includes(name);
     const layersOf = (side) =>
       state.scene.layers.filter((layer) => isLayerShown(layer) && isOn(layer, [state.compare?.[side]]));
-    const changed = () => root.dispatchEvent(new CustomEvent("playerchange"));
 
     function styleOf({ truth, name }) {
       if (truth) return TRUTH;
@@ -331,13 +331,12 @@ const { makePlayer, isTyping } = (() => {
 
     // --- showing a scene ---
 
-    // `time` null: where the truth's span starts. `hidden`: names of the layers to hide; without it they stay as they are.
-    function show(scene, { time = null, hidden = null } = {}) {
+    // `time` null: where the truth's span starts. Layers that are hidden stay so.
+    function show(scene, { time = null } = {}) {
       clock().pause();
       const turn = ++state.turn;
-      if (hidden) hideLayers(hidden);
       state.hiddenObjects.clear();
-      Object.assign(state, { scene, peaks: null });
+      Object.assign(state, { scene, sound: null });
       bare.length = scene.duration;
       root.classList.remove("empty");
       root.style.setProperty("--ratio", frameSize(scene, {}).join(" / "));
@@ -352,15 +351,11 @@ const { makePlayer, isTyping } = (() => {
       state.asked = scene.video ? askMedia(scene, turn) : null;
     }
 
-    function hideLayers(names) {
-      state.hiddenLayers = new Set(names);
-      state.uncovered.clear();
-    }
-
     // The same film and time, other layers.
     function update(scene) {
       if (!state.scene) return show(scene);
       state.scene = { ...scene, video: state.scene.video, start: state.scene.start };
+      for (const place of state.hiddenObjects) if (place >= scene.objects.length) state.hiddenObjects.delete(place);
       bare.length = scene.duration;
       fillAll();
       return draw();
@@ -370,12 +365,12 @@ const { makePlayer, isTyping } = (() => {
       clock().pause();
       state.turn++;
       stopComparing();
-      Object.assign(state, { scene: null, drawn: [], peaks: null });
+      Object.assign(state, { scene: null, drawn: [], sound: null });
       setSource(null, 0);
       root.classList.add("empty");
       root.style.removeProperty("--ratio");
       note(text);
-      timeline.show({ duration: 0, layers: [], peaks: undefined });
+      timeline.show({ duration: 0, layers: [], sound: undefined });
       for (const { boxes } of panels) penOn(boxes);
       for (const part of [".layers", ".objects", "thead", "tbody", ".answers"]) find(part).replaceChildren();
       for (const part of [".asked", ".clock", ".spoken"]) say(find(part), "");
@@ -387,7 +382,9 @@ const { makePlayer, isTyping } = (() => {
       for (const control of find(".sound").children) control.disabled = state.bare;
       film.start = start;
       note("");
-      if ((url ?? null) === video.getAttribute("src")) return;
+      // Of a film that could not be played the browser says so once: only opening it anew lets the page ask for a copy.
+      const failed = video.error || (video.readyState > 0 && !video.videoWidth);
+      if ((url ?? null) === video.getAttribute("src") && !(url && failed)) return;
       state.up = state.bare;
       if (url) {
         video.src = url;
@@ -411,7 +408,7 @@ const { makePlayer, isTyping } = (() => {
       const found = await Promise.resolve(hooks.media?.(scene)).catch(() => null);
       if (turn !== state.turn || !found) return;
       film.frames = found.frame_times;
-      state.peaks = found.peaks;
+      state.sound = found.sound;
       fillTimeline();
     }
 
@@ -427,9 +424,8 @@ const { makePlayer, isTyping } = (() => {
       };
       const found = isCopy ? null : await Promise.resolve(hooks.playable?.(scene, tell)).catch(() => null);
       if (turn !== state.turn) return;
-      const copy = typeof found === "string" ? { url: found, start: scene.start } : found;
-      setSource(copy?.url ?? null, copy?.start ?? 0);
-      if (!copy) note(`The browser cannot play the file of ${shortened(scene.video_id, 40)}: ${OWN_CLOCK}.`);
+      setSource(found?.url ?? null, found?.start ?? 0);
+      if (!found) note(`The browser cannot play the file of ${shortened(scene.video_id, 40)}: ${OWN_CLOCK}.`);
       seek(time);
     }
 
@@ -455,7 +451,7 @@ const { makePlayer, isTyping } = (() => {
         seen: seenSpans({ tracks: layer.tracks.filter(isTrackShown) }, length()),
         curve: layer.curve,
       }));
-      timeline.show({ duration: length(), layers, peaks: state.bare ? undefined : state.peaks });
+      timeline.show({ duration: length(), layers, sound: state.bare ? undefined : state.sound });
     }
 
     function chip(mark, ...more) {
@@ -528,7 +524,6 @@ const { makePlayer, isTyping } = (() => {
       fillLegend();
       fillTimeline();
       draw();
-      changed();
     }
 
     function fillDetails() {
@@ -624,7 +619,6 @@ const { makePlayer, isTyping } = (() => {
     function toggleCompare() {
       if (!state.scene || state.scene.layers.length < 2) return;
       compare(state.compare ? null : pairOf());
-      changed();
     }
 
     function fillCompare() {
@@ -831,10 +825,10 @@ const { makePlayer, isTyping } = (() => {
     function actOf(event) {
       const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (step)
-        return event.target.matches("input[type=range]")
+        return event.target.matches("input[type=range], input[type=radio]")
           ? null
           : () => (event.shiftKey ? stepAnnotated(step) : stepFrame(step));
-      if (event.key === " " && event.target.closest("button, summary, input, a")) return null; // the key presses them
+      if (event.key === " " && event.target.closest("button, summary, input, a, [role=button]")) return null; // the key presses them
       if (/^[1-9]$/.test(event.key)) return () => toggleObject(+event.key - 1);
       return KEYS[event.key] ?? KEYS[event.key.toLowerCase()] ?? null;
     }
@@ -863,7 +857,6 @@ const { makePlayer, isTyping } = (() => {
     });
     find(".compare").addEventListener("change", () => {
       compare([0, 1].map((side) => find(`[data-side="${side}"]`).value));
-      changed();
     });
 
     // "emptied": with another film the event of the pause before it never comes.
@@ -872,8 +865,9 @@ const { makePlayer, isTyping } = (() => {
     video.addEventListener("loadedmetadata", () => (video.videoWidth ? draw() : askPlayable())); // sound alone: an unknown codec
     for (const { boxes } of panels) new ResizeObserver(draw).observe(boxes);
     new ResizeObserver(() => {
-      if (!root.offsetParent) clock().pause();
-    }).observe(root); // behind another tab nobody sees it
+      if (!root.offsetParent) clock().pause(); // behind another tab nobody sees it
+      else if (state.scene) fillLegend(); // what was painted there has no size
+    }).observe(root);
     const recolour = () => state.scene && timeline.draw();
     new MutationObserver(recolour).observe(document.body, { attributeFilter: ["class"] });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => requestAnimationFrame(recolour));

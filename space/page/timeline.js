@@ -3,7 +3,7 @@
 // The scripts of a page are joined into one function's body, this one first; each is a closure that gives out a few names,
 // so that none takes another's by accident. Names of layers go onto the canvas or into textContent, never into HTML.
 
-const { makeTimeline, penOn, shortened, textColours } = (() => {
+const { makeTimeline, penOn, shortened } = (() => {
   const ROW = 20;
   const SOUND = 36;
   const CURVE = 60;
@@ -60,14 +60,14 @@ const { makeTimeline, penOn, shortened, textColours } = (() => {
     let y = GAP;
     const take = (height) => (y += height) - height;
     const rows = shown.layers.map(() => take(ROW));
-    const sound = shown.peaks === undefined ? null : take(SOUND + GAP) + GAP;
+    const sound = shown.sound === undefined ? null : take(SOUND + GAP) + GAP;
     const curves = shown.layers.some((layer) => layer.curve.length) ? take(CURVE + 2 * GAP) + GAP : null;
     const axis = take(AXIS);
     return { left: gutter, right: width - EDGE, rows, sound, curves, axis, height: y };
   }
 
   function makeTimeline(canvas, playhead, onSeek) {
-    let shown = { duration: 0, layers: [], peaks: undefined };
+    let shown = { duration: 0, layers: [], sound: undefined };
     let plan = planOf(shown, 0);
     let time = 0;
 
@@ -112,18 +112,19 @@ const { makeTimeline, penOn, shortened, textColours } = (() => {
       context.globalAlpha = 1;
     }
 
+    // The film's own seconds: it may be longer or shorter than the data set says.
     function drawSound(context, colours) {
-      const { peaks } = shown;
       const middle = plan.sound + SOUND / 2;
-      name(context, colours, peaks ? "sound" : "no sound", middle);
+      name(context, colours, shown.sound ? "sound" : "no sound", middle);
       context.fillStyle = colours.faint;
       context.fillRect(plan.left, middle - 0.5, plan.right - plan.left, 1);
-      if (!peaks?.length) return;
+      if (!shown.sound) return;
       context.fillStyle = colours.quiet;
-      const columns = Math.floor(plan.right - plan.left);
-      for (let column = 0; column < columns; column++) {
-        const from = Math.floor((column / columns) * peaks.length);
-        const until = Math.max(from + 1, Math.floor(((column + 1) / columns) * peaks.length));
+      const { peaks, seconds } = shown.sound;
+      const each = ((span() / seconds) * peaks.length) / (plan.right - plan.left); // peaks in a column
+      for (let column = 0; column < plan.right - plan.left && column * each < peaks.length; column++) {
+        const from = Math.floor(column * each);
+        const until = Math.max(from + 1, Math.floor((column + 1) * each));
         const half = (SOUND / 2) * clamp(Math.max(...peaks.slice(from, until)), 0, 1);
         if (half > 0) context.fillRect(plan.left + column, middle - half, 1, 2 * half);
       }
@@ -230,7 +231,8 @@ const { makeTimeline, penOn, shortened, textColours } = (() => {
     });
     new ResizeObserver(draw).observe(canvas.parentElement);
 
-    // `layers`: {label, style, hidden, span, seen: [[start, end], ...], curve}; `peaks`: undefined where there is no film.
+    // `layers`: {label, style, hidden, span, seen: [[start, end], ...], curve}; `sound`: {peaks, seconds}, null where nothing
+    // is heard, undefined where there is no film.
     function show(next) {
       shown = next;
       playhead.hidden = !next.duration;
@@ -240,5 +242,5 @@ const { makeTimeline, penOn, shortened, textColours } = (() => {
     return { show, draw, place, speak };
   }
 
-  return { makeTimeline, penOn, shortened, textColours };
+  return { makeTimeline, penOn, shortened };
 })();

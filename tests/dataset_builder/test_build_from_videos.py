@@ -48,9 +48,9 @@ def build(work: Path, out: Path, *more: str) -> int:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The work folder and the data set of 40 clips, all of which go on."""
+    """The work folder and the data set of 24 clips, all of which go on."""
     folder = tmp_path_factory.mktemp("synthetic")
-    assert build(folder / "build", folder / "r-avst", "--videos", "40", "--seed", "0", "--no-balance") == 0
+    assert build(folder / "build", folder / "r-avst", "--videos", "24", "--seed", "0", "--no-balance") == 0
     return folder / "build", folder / "r-avst"
 
 
@@ -88,21 +88,21 @@ def seen(frame: Frame) -> list[Box]:
 def test_each_stage_has_a_folder_of_rows_keyed_by_video(built: tuple[Path, Path]) -> None:
     for stage in STAGES:
         lines = [json.loads(line) for line in (built[0] / stage / "rows.jsonl").read_text().splitlines()]
-        assert len(lines) > 30
+        assert len(lines) > 18
         assert all(line["video_id"] == line["row"]["video"]["video_id"] for line in lines)
         assert (built[0] / stage / "failures.jsonl").read_text() == ""
 
 
 def test_the_truth_has_a_row_a_video(truth: dict[str, VideoRow]) -> None:
-    assert len(truth) == 40
+    assert len(truth) == 24
     assert all(event.objects for row in truth.values() for event in row.events)
 
 
 def test_the_filter_tells_what_each_rule_removed(built: tuple[Path, Path]) -> None:
     report = json.loads((built[0] / "filter/report.json").read_text())
     removed = sum(len(rule["removed"]) for rule in report["rules"])
-    assert report["videos"] == 40
-    assert len(rows(built[0], "filter")) == 40 - removed
+    assert report["videos"] == 24
+    assert len(rows(built[0], "filter")) == 24 - removed
 
 
 # --- against the truth ------------------------------------------------------------------------------------------------

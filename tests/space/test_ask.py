@@ -12,6 +12,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from collections.abc import Generator
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -56,9 +57,12 @@ from r_avst.space.browse_page import playable_view
 from r_avst.space.exports import Exports
 from r_avst.space.uploads import Limits
 from r_avst.space.uploads import Room
+from r_avst.training.answer_form import AnswerForm
 from r_avst.training.asking import Ask
+from r_avst.training.asking import Partial
 from r_avst.training.asking import Reply
 from r_avst.training.asking import StreamingBackend
+from r_avst.training.asking import Unanswered
 from r_avst.training.clips import MediaSettings
 from r_avst.training.plans import Plan
 from r_avst.training.plans import make_plan
@@ -314,6 +318,24 @@ def test_an_answer_that_takes_too_long_is_stopped(tmp_path: Path, uploaded: Path
     assert (last["status"], last["running"]) == ("Stopped: an answer may take 0.5 s.", False)
 
 
+class BeyondAllNumbers(TypingBackend):
+    """A box whose pixels are beyond what a number of a computer can say."""
+
+    def stream(self, ask: Ask) -> Generator[Partial | Reply | Unanswered, None, None]:
+        text = "<answer><object>dog</object><where>\n0.0: [0, 0, 1e308, 1e308]\n1.0: [0, 0, 500, 500]\n</where></answer>"
+        yield Reply(ask.question_id, text, "norm1000", ask.source_size, None, 2.0, (), 1, 1, "stop")
+
+
+def test_boxes_beyond_all_numbers_are_left_out_of_the_answer(tmp_path: Path, uploaded: Path) -> None:
+    asker = Asker("broken model", BeyondAllNumbers(0), AnswerForm("norm1000", 1, 0), {}, 1)
+    page = AskPage(asker, tmp_path / "kept", Limits())
+    *_, last = asking(page, visitor(page, "a", uploaded))
+    assert last["status"].startswith("Done")
+    (dog,) = last["answer"]["objects"]
+    assert [box[0] for box in dog["boxes"]] == [1.0]
+    assert tracks(last)["dog"][0][0] == 1.0
+
+
 def test_what_a_server_says_is_told_on_the_terminal_alone(
     tmp_path: Path, uploaded: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -498,7 +520,7 @@ def test_the_player_is_told_of_a_video_by_its_token_alone(server: Server, tmp_pa
         token = upload(client, clip)["token"]
         media = call_server(client, "media_for", {"token": token})
         assert media["frame_times"] == [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
-        assert max(media["peaks"]) == 1
+        assert (max(media["sound"]["peaks"]), media["sound"]["seconds"]) == (1, 2)
         until(lambda: call_server(client, "playable_for", {"token": token})["url"])
         assert len(list((server.folder / "exports").iterdir())) == 1
         for wrong in ({"token": "0" * 32}, {"token": None}, {}, None, [token], {"token": {}}):

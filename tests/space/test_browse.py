@@ -101,7 +101,7 @@ def test_a_question_without_a_video_or_a_prediction_is_shown_too(browse: Browse)
     scene = scene_of(browse, {"question_id": IDS[1]})
     assert scene["video"] is None
     assert scene["layers"][2]["problems"] == ("missing: no prediction",)
-    assert media_for(browse, {"question_id": IDS[1]}) == {"frame_times": None, "peaks": None}
+    assert media_for(browse, {"question_id": IDS[1]}) == {"frame_times": None, "sound": None}
 
 
 def test_what_a_model_wrote_is_text_and_nothing_else(browse: Browse) -> None:

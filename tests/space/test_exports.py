@@ -1,5 +1,6 @@
 """Annotated videos have their boxes on the right frames and places; jobs are shared, limited, kept, named and stopped."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -167,10 +168,16 @@ def exports(tmp_path: Path) -> Iterator[Exports]:
     own.close()
 
 
+@pytest.fixture(scope="module")
+def minutes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("minutes")
+    return write_numbered(folder / "long.mp4", range(6000), size=(320, 180), options={"preset": "ultrafast"})
+
+
 @pytest.fixture
-def long_video(tmp_path: Path) -> Path:
+def long_video(minutes: Path, tmp_path: Path) -> Path:
     """A minute and more to write anew."""
-    return write_numbered(tmp_path / "long.mp4", range(6000), size=(320, 180), options={"preset": "ultrafast"})
+    return shutil.copyfile(minutes, tmp_path / "long.mp4")
 
 
 def finished(ask: Callable[[], Job], seconds: float = 60) -> Job:

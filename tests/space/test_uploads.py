@@ -328,6 +328,34 @@ def test_the_same_upload_of_two_sessions_goes_with_the_last_of_them(tmp_path: Pa
     assert files(tmp_path) == []
 
 
+def test_the_same_upload_again_takes_the_place_of_itself(tmp_path: Path, clip: Path) -> None:
+    uploads = Uploads(tmp_path / "kept", LIMITS)
+    same = received(clip, tmp_path / "in")
+    first = uploads.take("a", same)
+    second = uploads.take("a", same)
+    assert uploads.of_session("a") == second
+    assert sorted(files(tmp_path)) == sorted([same, second.video.path])
+    assert first.token != second.token
+    uploads.drop(second)
+    assert files(tmp_path) == []
+
+
+def test_an_upload_that_is_being_checked_does_not_go_with_an_equal_one(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads = Uploads(tmp_path / "kept", LIMITS)
+    same = received(clip, tmp_path / "in")
+    first = uploads.take("a", same)
+
+    def meanwhile(path: Path, limits: Limits) -> UploadedVideo:
+        uploads.drop(first)
+        return check_upload(path, limits)
+
+    monkeypatch.setattr("r_avst.space.uploads.check_upload", meanwhile)
+    second = uploads.take("b", same)
+    assert sorted(files(tmp_path)) == sorted([same, second.video.path])
+
+
 def test_a_video_goes_after_its_time(tmp_path: Path, clip: Path) -> None:
     uploads = Uploads(tmp_path / "kept", LIMITS, room=Room(seconds=0.3))
     uploads.take("a", received(clip, tmp_path / "in"))
