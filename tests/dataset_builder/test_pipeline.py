@@ -212,7 +212,7 @@ def killed_after(work: Path, workers: int, seconds: float) -> bool:
     return False
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_run_killed_again_and_again_ends_with_the_same_bytes(tmp_path: Path, workers: int) -> None:
     whole, chopped = tmp_path / "whole", tmp_path / "chopped"
     assert not killed_after(whole, workers, seconds=60)
