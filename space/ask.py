@@ -73,6 +73,8 @@ TASKS: Final[dict[Task, str]] = {
     "spatial": "What and where",
     "spatio_temporal": "When and where",
 }
+RECORDED: Final = (1280, 720)
+"""Pixels that a camera is asked for: left to itself it may give more than is taken."""
 THINGS: Final = ("dog", "car", "speaking person", "acoustic guitar")  # of the ready questions
 FULL_LENGTH: Final = 10.0  # seconds that ready questions are about while there is no video
 QUESTION_LETTERS: Final = 2000
@@ -549,7 +551,7 @@ def _add_form(page: AskPage, model: str, limits: Limits) -> None:
     with gr.Row():
         with gr.Column(min_width=300):
             gr.Markdown(f"Videos {limits}. They are deleted when you leave, after an hour at the latest.")
-            video = _video_input()
+            video = _video_input(limits)
         with gr.Column(min_width=300):
             question = _question_inputs()
             with gr.Row():
@@ -561,12 +563,15 @@ def _add_form(page: AskPage, model: str, limits: Limits) -> None:
     _connect_asking(page, form)
 
 
-def _video_input() -> gr.Video:
+def _video_input(limits: Limits) -> gr.Video:
+    scale = min(1.0, limits.side / max(RECORDED))
+    width, height = ({"ideal": round(side * scale)} for side in RECORDED)
     return gr.Video(
         label="Video",
         sources=["upload", "webcam"],
         include_audio=True,
-        webcam_options=gr.WebcamOptions(mirror=False),  # mirroring would start ffmpeg on a file not yet checked
+        # Mirroring would start ffmpeg on a file not yet checked.
+        webcam_options=gr.WebcamOptions(mirror=False, constraints={"video": {"width": width, "height": height}}),
         height=280,
         elem_id="ask-video",
     )

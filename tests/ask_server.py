@@ -28,6 +28,7 @@ def main() -> None:
 def served_page(options: argparse.Namespace) -> tuple[str, Any]:
     import gradio as gr
 
+    from r_avst.space.app import launch
     from r_avst.space.ask import add_ask_tab
     from r_avst.space.browse_page import playable_view
     from r_avst.space.exports import Exports
@@ -39,10 +40,7 @@ def served_page(options: argparse.Namespace) -> tuple[str, Any]:
         add_ask_tab(
             _asker(options), Limits(*LIMITS), options.folder, "nobody", playable_view(exports), forget=exports.forget
         )
-    _, url, _ = page.launch(
-        max_file_size=LIMITS[1] * 1_000_000, ssr_mode=False, quiet=True, prevent_thread_lock=True, footer_links=[]
-    )
-    return url, page
+    return launch(page, "127.0.0.1", None, LIMITS[1] * 1_000_000, options.folder / "exports"), page
 
 
 def _asker(options: argparse.Namespace) -> Any:

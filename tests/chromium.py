@@ -20,6 +20,7 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--mute-audio", "--hide-scrollbars",
     "--autoplay-policy=no-user-gesture-required", "--remote-debugging-pipe",
+    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",  # a camera that nobody has to allow
 )  # fmt: skip
 KEY_CODES = {"ArrowLeft": 37, "ArrowRight": 39, " ": 32, "Escape": 27, "Enter": 13, "Home": 36, "End": 35}
 

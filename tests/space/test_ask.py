@@ -722,6 +722,27 @@ def test_a_refused_upload_shows_why_and_the_next_one_is_taken(tab: Tab, film: Pa
     assert tab.value("window.pwned") is None
 
 
+def test_a_recording_is_taken(tab: Tab) -> None:
+    """Of a camera that could give larger pictures than are taken."""
+
+    def click(name: str) -> None:
+        buttons = "[...document.querySelectorAll('#ask-video button')]"
+        named = f"(node) => [node.ariaLabel, node.textContent.trim()].includes({json.dumps(name)})"
+        tab.wait_for(f"((node) => node && (node.click(), true))({buttons}.find({named}))")
+
+    click("Capture from camera")
+    click("Click to Access Webcam")
+    tab.wait_for("document.querySelector('#ask-video video')?.videoWidth")
+    click("Record")
+    tab.value("new Promise((done) => setTimeout(done, 1500))")
+    click("Stop")
+    tab.wait_for(f"{STATUS}.includes('Now ask about it') || !!document.querySelector('.said.problem')")
+    assert re.search(r": \d\.\d s, 640 x 360, with sound", tab.value(STATUS)), tab.value(STATUS)
+    assert tab.value("document.querySelector('#ask-video .source-selection').getBoundingClientRect().bottom") <= tab.value(
+        "document.querySelector('#ask-video').getBoundingClientRect().bottom"
+    ), "a file or another recording can be chosen"
+
+
 def test_texts_of_a_visitor_and_of_the_model_stay_texts(tab: Tab, film: Path) -> None:
     choose(tab, film, "Now ask")
     type_question(tab, f"Where is {HOSTILE} <b>bold</b>?")
