@@ -10,6 +10,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import hostile_texts
 import numpy as np
 import plain_scores
 from measure import Row
@@ -88,6 +89,14 @@ def parse() -> Row:
     return Row("parse_answer", ours, "s", against, ours / bare, "at most 4 times as long")
 
 
+def hostile_text() -> Row:
+    """A megabyte each of the texts that are meant to hang the parser, the slowest of them."""
+    done = subprocess.run([sys.executable, hostile_texts.__file__], capture_output=True, text=True, check=True)
+    slowest, (eighth, whole) = max(json.loads(done.stdout).items(), key=lambda own: own[1][1])
+    against = f"an eighth of that megabyte ({slowest}), no garbage collections: {eighth:.3f} s"
+    return Row("hostile_text", whole, "s", against, whole / eighth, "about 8 times as long")
+
+
 def bootstrap() -> Row:
     """1,000 resamples of the questions, all scores."""
     matrix = score_matrix(scored_by_us(answers()))
@@ -163,4 +172,4 @@ def release_file(folder: Path) -> Path:
     return path
 
 
-BENCHMARKS = [score_all, score_all_perturbed, parse, bootstrap, load_dataset, peak_memory]
+BENCHMARKS = [score_all, score_all_perturbed, parse, hostile_text, bootstrap, load_dataset, peak_memory]
