@@ -59,4 +59,4 @@ def seconds(text: str, runs: int) -> float:
 
 if __name__ == "__main__":
     gc.disable()  # collections come in leaps
-    print(json.dumps({name: (seconds(hostile(name, EIGHTH), 5), seconds(hostile(name, MEGABYTE), 2)) for name in HOSTILE}))
+    print(json.dumps({name: (seconds(hostile(name, EIGHTH), 3), seconds(hostile(name, MEGABYTE), 1)) for name in HOSTILE}))

@@ -3,7 +3,8 @@
 import doctest
 
 import pytest
-from hostile_texts import HOSTILE
+from hostile_texts import MEGABYTE
+from hostile_texts import hostile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -244,7 +245,7 @@ def test_no_text_raises(text: str, form: AnswerForm) -> None:
 
 @pytest.mark.parametrize("text", ["rows that break off", "wheres", "digits", "nested parts", "boxes by time"])
 def test_a_megabyte_of_hostile_text_is_read(text: str) -> None:
-    assert read_answer(HOSTILE[text], AnswerForm("norm1000", 3, 0), SOURCE, PROCESSED).problems
+    assert read_answer(hostile(text, MEGABYTE), AnswerForm("norm1000", 3, 0), SOURCE, PROCESSED).problems
 
 
 @st.composite

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hostile_texts import HOSTILE
+from hostile_texts import hostile
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -219,7 +220,7 @@ def test_any_name_is_drawn(name: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_any_text_of_a_model_can_be_drawn(name: str) -> None:
-    predicted = parse_answer(HOSTILE[name][:50_000]).answer
+    predicted = parse_answer(hostile(name, 50_000)).answer
     assert drawn(predicted=predicted, truth=TRUTH, time=time_to_show(TRUTH, predicted)).shape == drawn().shape
 
 

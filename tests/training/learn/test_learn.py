@@ -70,10 +70,10 @@ def test_a_run_that_suffices_ends_well(tmp_path: Path, monkeypatch: pytest.Monke
     assert learn.main(["--tasks", "temporal", "--seeds", "0", "--out", str(tmp_path)]) == 0
 
 
-def test_help_says_what_can_be_asked() -> None:
-    command = [sys.executable, "-m", "r_avst.training.learn.learn", "--help"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "{boxes,sound,temporal,wrong}" in ran.stdout
+def test_help_says_what_can_be_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        learn.main(["--help"])
+    assert "{boxes,sound,temporal,wrong}" in capsys.readouterr().out
 
 
 @pytest.mark.slow
