@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
+from hypothesis import settings
 
 from r_avst.metrics.avst_metrics.answers import Task
 
@@ -25,6 +26,11 @@ TASK_OF_KEY: dict[str, Task] = {
     "AV Spatial Reasoning": "spatial",
     "AV ST Reasoning": "spatio_temporal",
 }
+
+
+# How long an example may take says something of the machine alone.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def published(relative: str) -> Path:

@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("ray.data", reason="ray is not installed: pip install 'r-avst[ray]'")
 
+pytestmark = pytest.mark.slow  # a cluster that starts its workers again and again
+
 ROOT = Path(__file__).parents[2]
 # A process of its own: Ray starts a cluster for it, and takes it down with it. The workers find the stage's module there.
 RUN_ON_RAY = """

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 from scripted_backend import ScriptedBackend
 from scripted_backend import Thing
@@ -157,14 +156,12 @@ def scripts(draw: st.DrawFn) -> ScriptedBackend:
     return ScriptedBackend(things, missed)
 
 
-@settings(deadline=None)
 @given(scripts())
 def test_there_are_never_more_numbers_than_things_in_sight_at_once(backend: ScriptedBackend) -> None:
     at_once = max((sum(frame in thing.boxes for thing in backend.things) for frame in FRAMES), default=0)
     assert len({number for own in numbers(backend) for number in own}) <= at_once
 
 
-@settings(deadline=None)
 @given(scripts())
 def test_what_is_in_sight_and_found_has_one_track_and_nothing_else_has(backend: ScriptedBackend) -> None:
     for frame, (places,) in zip(FRAMES, followed(backend, ["dog"]), strict=True):

@@ -57,7 +57,7 @@ def pixel_boxes(picture: NDArray[np.uint8], name: str) -> list[Box]:
 # --- truth ------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 1000), st.integers(0, 1000))
 def test_the_boxes_are_those_of_the_pixels_on_screen(index: int, seed: int) -> None:
     plan = plan_video(index, seed)

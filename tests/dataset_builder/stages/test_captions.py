@@ -497,7 +497,7 @@ NEARLY = st.fixed_dictionaries(
 ANY_TEXT = st.text() | JSON.map(json.dumps) | NEARLY.map(json.dumps) | st.characters(categories=["Cs"]).map("{{{}}}".format)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(ANY_TEXT)
 def test_any_text_gives_subjects_or_a_named_error(text: str) -> None:
     try:
@@ -517,7 +517,6 @@ SUBJECTS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(SUBJECTS, max_size=20, unique_by=lambda subject: subject.name.casefold()))
 def test_subjects_that_are_written_are_read_back(subjects: list[Subject]) -> None:
     assert parse_subjects(answer_text(subjects)) == tuple(subjects)

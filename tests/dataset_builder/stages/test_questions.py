@@ -234,7 +234,6 @@ def rows(draw: st.DrawFn) -> list[VideoRow]:
 
 
 @given(rows())
-@settings(deadline=None)
 def test_every_answer_is_well_formed_and_parses_back_to_the_question_s_rows(made: list[VideoRow]) -> None:
     for question in (own for one in made for own in asked(one)):
         parsed = parse_answer(question.answer)
@@ -247,7 +246,7 @@ def test_every_answer_is_well_formed_and_parses_back_to_the_question_s_rows(made
 
 
 @given(rows())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_the_reader_of_the_release_reads_the_same_questions(made: list[VideoRow]) -> None:
     stage_rows, _ = ALL.run(made)
     entries = [as_released(own) for own in stage_rows if own.questions]
@@ -277,7 +276,6 @@ def as_released(own: VideoRow) -> dict[str, object]:
 
 
 @given(rows(), st.integers(0, 5))
-@settings(deadline=None)
 def test_what_is_drawn_is_even_over_the_tasks_of_each_split_and_within_the_bound(made: list[VideoRow], seed: int) -> None:
     possible = [own for one in made for own in asked(one)]
     drawn_rows, report = QuestionStage(seed=seed, max_per_event=2).run(made)
