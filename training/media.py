@@ -43,10 +43,11 @@ def family_of(config: Any) -> Family:
     Raises:
         MediaError: it is of neither family.
     """
-    name = str(getattr(config, "model_type", type(config).__name__)).casefold()
-    if "omni" in name:
+    name = str(getattr(config, "model_type", type(config).__name__))
+    compact = name.casefold().replace("_", "")  # of a processor: Qwen2_5OmniProcessor
+    if "qwen25omni" in compact:
         return "omni"
-    if "qwen2_5_vl" in name:
+    if "qwen25vl" in compact:
         return "vl"
     raise MediaError(
         f"{name!r} is no model that this code can give a video to; it knows Qwen2.5-VL and Qwen2.5-Omni thinkers"

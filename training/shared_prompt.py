@@ -26,6 +26,7 @@ from typing import Final
 from typing import get_args
 
 import torch
+from accelerate.utils import DynamoBackend
 from torch import Tensor
 from torch.nn.functional import pad
 from transformers import AttentionInterface
@@ -276,15 +277,15 @@ def row_of_group(group: Group, positions: Tensor, completions: Sequence[Tensor],
         dtype: of the mask.
     """
     device = completions[0].device
-    prompt, lengths = group.sample["input_ids"][0].to(device), [len(own) for own in completions]
-    own = start + len(prompt) - 1
-    edges = list(accumulate(lengths, initial=own))
-    mask = completion_mask(own - start, lengths, dtype, device)
+    prompt, lengths = group.sample["input_ids"][0].to(device), [len(completion) for completion in completions]
+    behind = start + len(prompt) - 1
+    edges = list(accumulate(lengths, initial=behind))
+    mask = completion_mask(behind - start, lengths, dtype, device)
     return Row(
-        input_ids=torch.cat([prompt[:-1], *(torch.cat([prompt[-1:], own])[:-1] for own in completions)])[None],
+        input_ids=torch.cat([prompt[:-1], *(torch.cat([prompt[-1:], completion])[:-1] for completion in completions)])[None],
         labels=torch.cat([torch.full_like(prompt[:-1], UNSCORED), *completions])[None],
         positions=row_positions(positions.to(device), lengths),
-        mask=RowMask((Span(start, own, edges[-1], mask),)),
+        mask=RowMask((Span(start, behind, edges[-1], mask),)),
         places=dict(zip(group.rows, pairwise(edges), strict=True)),
     )
 
@@ -351,7 +352,7 @@ class SharedPrompt:
         output = model(
             input_ids=row.input_ids,
             position_ids=row.positions,
-            attention_mask={"full_attention": row.mask},  # of models that make masks themselves, as they make them
+            attention_mask={"full_attention": row.mask},  # a model that is given a dict makes no mask of its own
             shift_labels=row.labels,
             fused_lm_head=True,
             **media,
@@ -397,12 +398,13 @@ class Decision:
     told: str
 
 
-def decide(wanted: Sharing, model: Any, args: Any, generation: Any, flags: Mapping[str, Any]) -> Decision:
+def decide(wanted: Sharing, model: Any, accelerator: Any, args: Any, generation: Any, flags: Mapping[str, Any]) -> Decision:
     """Whether prompts are shared, told once in the log where they are not although they should be.
 
     Args:
         wanted: ``auto`` and ``on``: where the model and the settings allow it; ``off``: nowhere.
         model: the policy, with or without an adapter.
+        accelerator: an `accelerate.Accelerator`: its launcher may compile the model or spread rows, too.
         args: a `trl.GRPOConfig`.
         generation: the `transformers.GenerationConfig` of the trainer; None where something else generates.
         flags: of the encoder.
@@ -414,13 +416,16 @@ def decide(wanted: Sharing, model: Any, args: Any, generation: Any, flags: Mappi
         raise ValueError(f"shared_prompt is {wanted!r}; it must be one of {', '.join(get_args(Sharing))}")
     if wanted == "off":
         return Decision(None, False, "off, as asked")
-    reason = reason_against(model, args)
+    reason = reason_against(model) or _reason_of_settings(accelerator, args)
     if reason is not None:
-        return _logged(Decision(None, False, f"off, because {reason}: every completion encodes its prompt again"), args)
-    scorer, against_prefill = SharedPrompt(family_of(model.config), flags), reason_against_prefill(args, generation)
-    if against_prefill is not None:
-        return _logged(Decision(scorer, False, f"on, but not in generation, because {against_prefill}"), args)
-    return Decision(scorer, True, "on")
+        again = "every completion encodes its prompt again, and holds it in memory again"
+        return _logged(Decision(None, False, f"off, because {reason}: {again}"), args)
+    against_prefill = reason_against_prefill(args, generation)
+    limits = [f"not in generation, because {against_prefill}"] if against_prefill else []
+    limits += _limits_of_micro_batches(args)
+    told = f"on, but {', and '.join(limits)}" if limits else "on"
+    decision = Decision(SharedPrompt(family_of(model.config), flags), against_prefill is None, told)
+    return _logged(decision, args) if limits else decision
 
 
 def _logged(decision: Decision, args: Any) -> Decision:
@@ -429,9 +434,9 @@ def _logged(decision: Decision, args: Any) -> Decision:
     return decision
 
 
-def reason_against(model: Any, args: Any) -> str | None:
-    """Why prompts cannot be shared in forward passes; None where they can."""
-    text = model.config.get_text_config()
+def reason_against(model: Any) -> str | None:
+    """Why prompts cannot be shared in forward passes of this model; None where they can."""
+    text, adapters = model.config.get_text_config(), getattr(model, "peft_config", {}).values()
     try:
         family_of(model.config)
     except MediaError:
@@ -440,26 +445,34 @@ def reason_against(model: Any, args: Any) -> str | None:
         return f"attn_implementation is {text._attn_implementation!r}, and rows of groups are attended to by {SERVED!r}"
     if set(text.layer_types) != {"full_attention"}:
         return "the model has layers with sliding windows"
-    if any(own.is_prompt_learning for own in getattr(model, "peft_config", {}).values()):
+    if any(adapter.is_prompt_learning for adapter in adapters):
         return "the adapter puts tokens of its own before each prompt"
-    return _reason_of_settings(args)
+    if any(getattr(adapter, "alora_invocation_tokens", None) for adapter in adapters):
+        return "the adapter looks for its invocation once in each row"
+    return None
 
 
-def _reason_of_settings(args: Any) -> str | None:
-    if args.torch_compile:
+def _reason_of_settings(accelerator: Any, args: Any) -> str | None:
+    if args.torch_compile or accelerator.state.dynamo_plugin.backend != DynamoBackend.NO:
         return "torch_compile is on, and rows of groups have a new shape each time"
-    parallel = getattr(args, "parallelism_config", None)
+    parallel = accelerator.parallelism_config
     if parallel is not None and (parallel.cp_enabled or parallel.sp_enabled):
         return "parallelism_config spreads each row over several devices"
     return None
+
+
+def _limits_of_micro_batches(args: Any) -> list[str]:
+    rows, group = args.per_device_train_batch_size, args.num_generations
+    if rows % group == 0:
+        return []
+    told = f"only within micro-batches of {rows}, which split groups of {group}"
+    return [f"{told}: make per_device_train_batch_size a multiple"]
 
 
 def reason_against_prefill(args: Any, generation: Any) -> str | None:
     """Why the prompts of a generation cannot be shared; None where they can."""
     if args.use_vllm:
         return "vLLM generates"
-    if args.use_transformers_continuous_batching:
-        return "use_transformers_continuous_batching is on"
     odd = [f"{name} {own!r}" for name, usual in USUAL.items() if (own := getattr(generation, name)) not in (None, usual)]
     return f"generation is asked for {', '.join(odd)}" if odd else None
 
@@ -480,7 +493,7 @@ def shared_prefill(base: Any, samples: Sequence[Sample]) -> Iterator[None]:
         samples: the prompt of each row that it is to generate from. `LARGE` fields need not be given to `generate`.
 
     Raises:
-        MediaError: `generate` is called for another number of rows.
+        MediaError: `generate` is called for other rows: of another number, or not alike where their prompts are.
     """
     plain = base._prefill
     groups = groups_of(samples)
@@ -491,6 +504,8 @@ def shared_prefill(base: Any, samples: Sequence[Sample]) -> Iterator[None]:
         if len(input_ids) != len(samples):
             raise MediaError(f"{len(input_ids)} rows are generated from {len(samples)} prompts: set shared_prompt to off")
         index = torch.tensor([group_of[row] for row in range(len(input_ids))], device=input_ids.device)
+        if not torch.equal(input_ids, input_ids[first][index]):
+            raise MediaError("rows of one prompt are generated from different tokens: set shared_prompt to off")
         media = collate([group.sample for group in groups], input_ids.size(1), 0, input_ids.device)
         mask = given["attention_mask"]  # None where nothing is padded
         rows = {"attention_mask": mask if mask is None else mask[first], "position_ids": given["position_ids"][:, first]}

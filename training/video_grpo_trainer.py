@@ -97,7 +97,7 @@ class VideoGRPOTrainer(VideoTrainerMixin, GRPOTrainer):
             self.generation_config.suppress_tokens = placeholders
         generation = None if self.use_vllm else self.generation_config
         policy = self.accelerator.unwrap_model(self.model)
-        self.sharing = decide(shared_prompt, policy, self.args, generation, encoder.flags)
+        self.sharing = decide(shared_prompt, policy, self.accelerator, self.args, generation, encoder.flags)
 
     def _base(self, model: Any) -> Any:
         """The model itself, without the wrappers of accelerate and PEFT."""

@@ -34,9 +34,10 @@ def test_families_are_known_by_model_and_by_processor(folder: Path, family: str)
     assert family_of(encoder.processor) == family_of(tiny_model(folder, family).config) == family
 
 
-def test_a_model_of_another_family_is_refused() -> None:
+@pytest.mark.parametrize("name", ["llama", "qwen3_omni_moe_thinker", "qwen3_vl"])
+def test_a_model_of_another_family_is_refused(name: str) -> None:
     with pytest.raises(MediaError, match="it knows"):
-        family_of(type("LlamaConfig", (), {"model_type": "llama"})())
+        family_of(type("OtherConfig", (), {"model_type": name})())
 
 
 def test_a_model_that_cannot_hear_is_given_no_sound(folder: Path) -> None:

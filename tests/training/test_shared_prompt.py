@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from accelerate.utils import TorchDynamoPlugin
 from peft import LoraConfig
 from peft import PromptTuningConfig
 from peft import get_peft_model
@@ -30,8 +31,10 @@ from torch import Tensor
 
 from r_avst.training import shared_prompt
 from r_avst.training.media import Family
+from r_avst.training.media import MediaError
 from r_avst.training.media import Messages
 from r_avst.training.options import packaged_recipes
+from r_avst.training.shared_prompt import decide
 from r_avst.training.shared_prompt import groups_of
 from r_avst.training.shared_prompt import reason_against
 from r_avst.training.shared_prompt import reason_against_prefill
@@ -193,9 +196,19 @@ def test_scores_loss_and_every_gradient_are_the_plain_ones(
     assert plain.apart(shared) < EQUAL
 
 
-@pytest.mark.parametrize("loss", ["dr_grpo", "dapo", "bnpo"])
-def test_other_losses_and_temperatures_are_the_plain_ones(folder: Path, loss: str) -> None:
-    plain, shared = both(folder, "vl", micro_batch(folder, "vl"), loss_type=loss, temperature=0.7, beta=0.0)
+OTHER_LOSSES: list[dict[str, Any]] = [
+    {"loss_type": "dr_grpo", "temperature": 0.7},
+    {"loss_type": "dapo", "temperature": 0.7},
+    {"loss_type": "bnpo", "temperature": 0.7},
+    {"importance_sampling_level": "sequence"},
+    {"top_entropy_quantile": 0.4},
+    {"cast_lm_head_to_fp32": True},
+]
+
+
+@pytest.mark.parametrize("options", OTHER_LOSSES, ids=lambda own: "-".join(map(str, own.values())))
+def test_other_losses_are_the_plain_ones(folder: Path, options: dict[str, Any]) -> None:
+    plain, shared = both(folder, "vl", micro_batch(folder, "vl"), beta=0.0, **options)
     assert plain.apart(shared) < EQUAL
 
 
@@ -524,6 +537,14 @@ def test_the_same_is_generated_where_nothing_is_padded(folder: Path, family: str
     assert shared.rows[0] == 1
 
 
+def test_rows_of_a_prompt_that_went_on_differently_are_refused(folder: Path) -> None:
+    own = trainer(folder, "vl", "on")
+    ids, images, fields = own._tokenize_prompts([own.train_dataset["prompt"][0]] * 2)
+    other = [ids[0], [*ids[1][:-1], ids[1][-1] + 1]]
+    with pytest.raises(MediaError, match="from different tokens: set shared_prompt to off"):
+        own._generate_single_turn(other, images, fields, num_generations=2)
+
+
 def test_nothing_is_left_behind(folder: Path) -> None:
     own = trainer(folder, "vl", "on", max_steps=1)
     own.train()
@@ -582,7 +603,7 @@ def test_what_it_cannot_serve_goes_the_plain_way_with_one_line(folder: Path, cap
         own.train()
     line = (
         "shared_prompt: off, because attn_implementation is 'eager', and rows of groups are attended to by 'sdpa': every "
-        "completion encodes its prompt again"
+        "completion encodes its prompt again, and holds it in memory again"
     )
     assert told(caplog) == [line]
     assert (own.sharing.scorer, own.sharing.prefill) == (None, False)
@@ -596,32 +617,54 @@ def test_where_it_serves_or_is_not_wanted_nothing_is_logged(folder: Path, caplog
     assert told(caplog) == []
 
 
-SETTINGS = SimpleNamespace(
-    torch_compile=False, parallelism_config=None, use_vllm=False, use_transformers_continuous_batching=False
-)
-
-
 def test_reasons_of_models(folder: Path) -> None:
     model = tiny_model(folder, "vl")
-    assert reason_against(model, SETTINGS) is None
+    assert reason_against(model) is None
     tuned = get_peft_model(tiny_model(folder, "vl"), PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2))
-    assert "tokens of its own before each prompt" in str(reason_against(tuned, SETTINGS))
+    assert "tokens of its own before each prompt" in str(reason_against(tuned))
+    invoked = LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"], alora_invocation_tokens=[3, 4])
+    assert "looks for its invocation once" in str(reason_against(get_peft_model(tiny_model(folder, "vl"), invoked)))
     model.config.text_config.layer_types[0] = "sliding_attention"
-    assert "sliding windows" in str(reason_against(model, SETTINGS))
-    model.config.model_type = "internvl"
-    assert "positions of a 'internvl' are not known" in str(reason_against(model, SETTINGS))
+    assert "sliding windows" in str(reason_against(model))
+    for name in ("internvl", "qwen3_omni_moe_thinker"):
+        model.config.model_type = name
+        assert f"positions of a {name!r} are not known" in str(reason_against(model))
+
+
+COMPILED = SimpleNamespace(state=SimpleNamespace(dynamo_plugin=TorchDynamoPlugin(backend="eager")), parallelism_config=None)
+SPREAD = SimpleNamespace(
+    state=SimpleNamespace(dynamo_plugin=TorchDynamoPlugin(backend="no")),
+    parallelism_config=SimpleNamespace(cp_enabled=True, sp_enabled=False),
+)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("accelerator", "changes", "said"),
     [
-        ({"torch_compile": True}, "torch_compile is on"),
-        ({"parallelism_config": SimpleNamespace(cp_enabled=True, sp_enabled=False)}, "spreads each row over several"),
+        (None, {"torch_compile": True}, "torch_compile is on"),
+        (COMPILED, {}, "torch_compile is on"),
+        (SPREAD, {}, "spreads each row over several"),
     ],
 )
-def test_reasons_of_settings(folder: Path, changes: dict[str, Any], said: str) -> None:
-    settings = SimpleNamespace(**{**vars(SETTINGS), **changes})
-    assert said in str(reason_against(tiny_model(folder, "vl"), settings))
+def test_reasons_of_settings_and_of_the_launcher(folder: Path, accelerator: Any, changes: dict[str, Any], said: str) -> None:
+    own = trainer(folder, "vl", "on")
+    assert own.sharing.told == "on"
+    for name, value in changes.items():
+        setattr(own.args, name, value)
+    decision = decide("on", own.model, accelerator or own.accelerator, own.args, own.generation_config, {})
+    assert decision.told.startswith("off, because ")
+    assert said in decision.told
+    assert decision.scorer is None
+
+
+def test_groups_that_micro_batches_split_are_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    batches = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 4}
+    with caplog.at_level(logging.WARNING):
+        own = trainer(folder, "vl", "on", **batches, generation_kwargs={"num_beams": 2})
+    assert told(caplog) == [
+        "shared_prompt: on, but not in generation, because generation is asked for num_beams 2, and only within "
+        f"micro-batches of 1, which split groups of {own.num_generations}: make per_device_train_batch_size a multiple"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -643,5 +686,4 @@ def test_what_generates_otherwise_has_its_own_prefill(
 
 
 def test_vllm_has_its_own_prefill() -> None:
-    settings = SimpleNamespace(**{**vars(SETTINGS), "use_vllm": True})
-    assert reason_against_prefill(settings, None) == "vLLM generates"
+    assert reason_against_prefill(SimpleNamespace(use_vllm=True), None) == "vLLM generates"
