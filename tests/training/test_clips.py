@@ -381,7 +381,7 @@ from r_avst.training.clips import ClipCache, MediaSettings
 settings = MediaSettings(2.0, 768, 3136, 12845056, False, "pyav")
 cache = ClipCache(Path(sys.argv[1]), int(sys.argv[2]))
 random = np.random.default_rng(int(sys.argv[3]))
-for path in random.choice(sys.argv[4:], 60):
+for path in random.choice(sys.argv[4:], 30):
     assert len(cache.clip(Path(path), settings).frames) == int(Path(path).stem), path
 """
 

@@ -181,15 +181,8 @@ def weights(output: Path) -> dict[str, torch.Tensor]:
     return load_file(output / "final" / names[0])
 
 
-@pytest.mark.parametrize(
-    ("family", "adapter"),
-    [
-        ("vl", False),
-        pytest.param("omni", True, marks=pytest.mark.slow),
-        pytest.param("vl", True, marks=pytest.mark.slow),
-        pytest.param("omni", False, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow  # `test_grpo.py` and `test_sft.py` go on from a checkpoint in the fast suite
+@pytest.mark.parametrize(("family", "adapter"), [("vl", False), ("omni", True), ("vl", True), ("omni", False)])
 def test_a_killed_run_goes_on_to_the_same_weights(folder: Path, tmp_path: Path, family: str, adapter: bool) -> None:
     kind = ["--lora"] if adapter else []
     tiny_rows(folder), tiny_encoder(folder, family)
