@@ -421,8 +421,8 @@ def decide(wanted: Sharing, model: Any, accelerator: Any, args: Any, generation:
         again = "every completion encodes its prompt again, and holds it in memory again"
         return _logged(Decision(None, False, f"off, because {reason}: {again}"), args)
     against_prefill = reason_against_prefill(args, generation)
-    limits = [f"not in generation, because {against_prefill}"] if against_prefill else []
-    limits += _limits_of_micro_batches(args)
+    in_generation = f"not in generation, because {against_prefill}" if against_prefill else None
+    limits = [limit for limit in (in_generation, _limit_of_micro_batches(args)) if limit]
     told = f"on, but {', and '.join(limits)}" if limits else "on"
     decision = Decision(SharedPrompt(family_of(model.config), flags), against_prefill is None, told)
     return _logged(decision, args) if limits else decision
@@ -461,12 +461,11 @@ def _reason_of_settings(accelerator: Any, args: Any) -> str | None:
     return None
 
 
-def _limits_of_micro_batches(args: Any) -> list[str]:
+def _limit_of_micro_batches(args: Any) -> str | None:
     rows, group = args.per_device_train_batch_size, args.num_generations
     if rows % group == 0:
-        return []
-    told = f"only within micro-batches of {rows}, which split groups of {group}"
-    return [f"{told}: make per_device_train_batch_size a multiple"]
+        return None
+    return f"only within micro-batches of {rows}, which split groups of {group}: make per_device_train_batch_size a multiple"
 
 
 def reason_against_prefill(args: Any, generation: Any) -> str | None:
